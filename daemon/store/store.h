@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store: windows of WINDOW_NS on a fixed grid of real time, each holding a
+ * vector per series. Open windows live in memory; closed ones are appended to
+ * the current epoch's log (and to nothing else: see store/log.h for the file's
+ * format, epoch.h for what one epoch is).
+ *
+ * Single-threaded: everything is called from the loop's thread.
+ */
+#ifndef KSTRATA_STORE_STORE_H
+#define KSTRATA_STORE_STORE_H
+
+#include "profile/dict.h"
+#include "profile/vector.h"
+
+#define WINDOW_NS (10 * NSEC_PER_SEC)
+
+struct store;
+
+struct store_options {
+	const char *dir; /* NULL: memory only */
+	uint64_t retention_bytes; /* 0: no limit. Oldest epochs go first */
+	int64_t retention_ns; /* 0: no limit */
+	int64_t sync_ns; /* between syncs to disk */
+	uint64_t epoch_bytes; /* an epoch ends at this size, or after a day */
+	uint64_t memory_bytes; /* dir == NULL: closed windows kept */
+};
+
+/*
+ * Create or open; epochs found are read, torn tails cut (with a warning).
+ * -EWOULDBLOCK: another process has it open. -EPROTONOSUPPORT: written by a
+ * newer version. Damage in the middle of a file costs what follows in that
+ * epoch (renamed aside as *.damaged after salvaging what precedes), never the
+ * start of the daemon.
+ */
+int store_open(struct store **out, const struct store_options *options);
+/* Closes open windows, syncs. Errors are logged. */
+void store_close(struct store *s);
+/* Take new retention and sync values (not dir). */
+void store_configure(struct store *s, const struct store_options *options);
+
+/*
+ * The dictionary that ids given to store_add() belong to. It is replaced when
+ * a new epoch begins, which happens in store_tick() only: generation tells.
+ */
+struct dict *store_dict(struct store *s);
+uint32_t store_generation(const struct store *s);
+
+/* Add weight to the window that holds time_ns (real time, ns). */
+int store_add(struct store *s, uint32_t series, uint32_t node,
+	      int64_t time_ns, uint64_t weight);
+
+/*
+ * Close what is due: windows that ended more than a grace of 2 s before now.
+ * Rolls the epoch over, syncs, applies retention. Call about once a second.
+ * A full or failing disk is logged and retried, windows then stay in memory up
+ * to a bound, beyond which the oldest are dropped and counted.
+ */
+void store_tick(struct store *s, int64_t now_ns);
+/* Close every open window and sync, whatever the time. 0 or -errno. */
+int store_flush(struct store *s);
+
+struct store_stats {
+	uint64_t epochs;
+	uint64_t bytes; /* on disk */
+	uint64_t written_bytes; /* since start */
+	uint64_t windows; /* vectors stored */
+	uint64_t windows_open;
+	uint64_t windows_dropped;
+	uint64_t syncs;
+	uint64_t write_errors;
+	uint64_t memory; /* bytes, estimate */
+	uint64_t series, nodes, strings; /* current epoch */
+	int64_t oldest_ns, newest_ns; /* window starts; 0 when empty */
+	bool failing; /* the last write failed */
+};
+
+void store_get_stats(const struct store *s, struct store_stats *out);
+
+/*
+ * Reading. For each epoch, then within it for each series that want() takes,
+ * each vector whose window overlaps [from, until) is handed to fn via each().
+ */
+struct store_reader {
+	void *userdata;
+	/* Does the query want this series? Called once a series and epoch. */
+	bool (*want)(void *userdata, const struct labels *labels);
+	/* A new epoch's dictionary: ids from here on belong to it. 0 or -errno. */
+	int (*epoch)(void *userdata, const struct dict *dict);
+	/* One (node, weight) of a window. May be NULL: totals only. */
+	int (*entry)(void *userdata, uint32_t series, int64_t window_ns,
+		     uint32_t node, uint64_t weight);
+	/* One vector's total, before its entries. May be NULL. */
+	int (*window)(void *userdata, uint32_t series, int64_t window_ns,
+		      uint64_t total);
+};
+
+int store_read(struct store *s, int64_t from_ns, int64_t until_ns,
+	       const struct store_reader *reader);
+
+#endif

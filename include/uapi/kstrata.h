@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: ((GPL-2.0-only WITH Linux-syscall-note) OR MIT) */
+/*
+ * kstrata: the interface between kstrata.ko and its users. This file is the
+ * whole specification; a client can be written from it alone.
+ *
+ * 1. The device
+ * =============
+ *
+ * /dev/kstrata is a misc device, mode 0600. Every open() makes a *session*;
+ * the session belongs to the open file, never to a task: it may be passed,
+ * duplicated and used by any thread, and it ends when the last descriptor and
+ * the last mapping of it are gone. Sessions are independent of each other:
+ * each has its own timers and rings. At most KSTRATA_SESSIONS_MAX exist at
+ * once; one more open() fails with EBUSY.
+ *
+ *   open    EPERM   the opener has not CAP_PERFMON (or CAP_SYS_ADMIN) in the
+ *                   initial user namespace
+ *           EBUSY   too many sessions
+ *
+ * A session goes through these states:
+ *
+ *   NEW --SETUP--> READY --START--> RUNNING --STOP--> READY ...
+ *
+ * SETUP is done once. Closing the file stops and frees everything.
+ *
+ * 2. ioctls
+ * =========
+ *
+ * Every argument is a pointer to a struct whose first word, size, is the size
+ * of the struct as the caller knows it. The struct only ever grows at its end:
+ *
+ *   - size smaller than the first published version          -> EINVAL
+ *   - size larger than the module knows, and the part that it
+ *     does not know is not all zero                          -> E2BIG
+ *   - size smaller than the module's: the missing end is taken as zero, and
+ *     only size bytes are written back
+ *   - any bit of a flags word that is not defined here, any reserved word that
+ *     is not zero                                            -> EINVAL
+ *   - memory that cannot be read or written                  -> EFAULT
+ *   - a request number that is not defined here              -> ENOTTY
+ *
+ * KSTRATA_IOC_VERSION  struct kstrata_version (out). Any state. A client must
+ *     refuse a module whose abi_major differs from the KSTRATA_ABI_MAJOR it was
+ *     built with; abi_minor only counts additions.
+ *
+ * KSTRATA_IOC_SETUP    struct kstrata_setup (in/out). State NEW (else EBUSY).
+ *     Chooses the rate and allocates the rings, one for each CPU that is
+ *     present. Zero in a field asks for its default; the values in force are
+ *     written back.
+ *         EINVAL  a value out of range, ring_bytes not a power of two
+ *         ENOMEM  no memory for the rings (the session stays NEW)
+ *
+ * KSTRATA_IOC_START    struct kstrata_switch (in). READY (NEW: EINVAL, RUNNING:
+ *     EALREADY). Sampling begins on every online CPU; CPUs that come online
+ *     later join, those that go offline leave and keep their unread records.
+ *
+ * KSTRATA_IOC_STOP     struct kstrata_switch (in). RUNNING, else EINVAL. When it
+ *     returns no further record is written.
+ *
+ * 3. The rings
+ * ============
+ *
+ * One single-producer, single-consumer ring per CPU. Two mappings give access
+ * to the ring of CPU n; both must be MAP_SHARED and have exactly the length
+ * given, neither survives fork(), and neither can grow:
+ *
+ *   offset                          length               may be writable
+ *   KSTRATA_MMAP_CONSUMER(n)        page                 yes
+ *   KSTRATA_MMAP_RING(n, page)      page + 2 ring_bytes  no, now or later
+ *
+ *   mmap    EINVAL  wrong offset or length, a private mapping
+ *           EPERM   a writable or executable mapping of the ring
+ *           ENXIO   no such CPU, or it was not present at SETUP
+ *           EBADFD  the session has not been set up
+ *
+ * where page is sysconf(_SC_PAGESIZE). The first mapping is struct
+ * kstrata_ring_consumer; the second is struct kstrata_ring_producer in its
+ * first page, then the data twice over, so that a record that wraps is
+ * contiguous all the same:
+ *
+ *   | consumer | producer | data 0 .. N-1 | data 0 .. N-1 again |
+ *     RW         RO         RO              RO, the same pages
+ *
+ * head and tail count bytes since SETUP and never wrap in practice (2^64).
+ * The record at position p starts at data[p & (ring_bytes - 1)].
+ *
+ * Memory ordering. Let the producer P (interrupts off on CPU n) and the
+ * consumer C run
+ *
+ *   P                                    C
+ *   t = load_acquire(tail)     (A)       h = load_acquire(head)     (C)
+ *   if (room(head, t)) {                 read data[tail .. h)
+ *       write data                       store_release(tail, h)     (D)
+ *       store_release(head)    (B)
+ *   }
+ *
+ *   B pairs with C: what C read of head names only bytes whose writing
+ *       happened before B, so C never reads a record that is not whole.
+ *   D pairs with A: if P saw the new tail, C's reads of the bytes below it
+ *       happened before D, so P never overwrites bytes still being read.
+ *
+ * Nothing else is shared. The kernel keeps its own copy of head and never
+ * reads the published one back; tail is the only word of user space that it
+ * reads, once per reservation, and only ever in
+ *
+ *       head - tail > ring_bytes - needed   =>  drop
+ *
+ * in unsigned arithmetic: a wild tail can make the session lose its own
+ * records and do nothing else.
+ *
+ * When a record does not fit it is dropped: producer->lost counts it, and the
+ * next record that fits is preceded by a LOST record that says how many were
+ * dropped in that place and what they weighed.
+ *
+ * poll() reports POLLIN while any ring holds at least watermark_bytes. A client
+ * should drain at its own pace as well (a few times a second).
+ *
+ * A consumer must walk records by hdr.size, skip types it does not know, and
+ * treat a size that is less than sizeof(hdr), not a multiple of 8 or beyond
+ * head as the end of trust in that ring.
+ *
+ * 4. The records
+ * ==============
+ *
+ * Little trust is needed to read them: every field is of fixed width, every
+ * record is a multiple of 8 bytes, reserved fields are zero, and new fields
+ * are only added at the end of a record's fixed part, whose length the record
+ * itself tells where something of variable length follows it.
+ * hdr.time is CLOCK_MONOTONIC, ns.
+ */
+#ifndef _UAPI_KSTRATA_H
+#define _UAPI_KSTRATA_H
+
+#include <linux/types.h>
+#include <linux/ioctl.h>
+
+#define KSTRATA_DEVICE		"/dev/kstrata"
+
+#define KSTRATA_ABI_MAJOR	1
+#define KSTRATA_ABI_MINOR	0
+
+#define KSTRATA_SESSIONS_MAX	8
+
+#define KSTRATA_HZ_MIN		1
+#define KSTRATA_HZ_MAX		10000
+#define KSTRATA_HZ_DEFAULT	99
+
+#define KSTRATA_RING_BYTES_MIN		(1U << 14)
+#define KSTRATA_RING_BYTES_MAX		(1U << 26)
+#define KSTRATA_RING_BYTES_DEFAULT	(1U << 18)
+
+#define KSTRATA_KERNEL_DEPTH_MAX	127
+#define KSTRATA_USER_DEPTH_MAX		255
+
+#define KSTRATA_BUDGET_DEFAULT	250	/* per mille of one CPU's time */
+
+#define KSTRATA_COMM_LEN	16
+
+/* ---- ioctls ---------------------------------------------------------- */
+
+/**
+ * struct kstrata_version - who answers
+ * @size:	sizeof(struct kstrata_version)
+ * @abi_major:	out: must equal KSTRATA_ABI_MAJOR
+ * @abi_minor:	out: counts additions
+ * @release:	out: the module's version, NUL-terminated
+ */
+struct kstrata_version {
+	__u32 size;
+	__u16 abi_major;
+	__u16 abi_minor;
+	char release[32];
+};
+
+/* kstrata_setup.flags */
+#define KSTRATA_SETUP_NO_KERNEL	(1U << 0)	/* no kernel stacks */
+#define KSTRATA_SETUP_NO_USER	(1U << 1)	/* no user stacks */
+#define KSTRATA_SETUP_NO_TASKS	(1U << 2)	/* no TASK records */
+#define KSTRATA_SETUP_FLAGS	(KSTRATA_SETUP_NO_KERNEL | \
+				 KSTRATA_SETUP_NO_USER | \
+				 KSTRATA_SETUP_NO_TASKS)
+
+/* kstrata_setup.granted */
+#define KSTRATA_GRANT_KERNEL_ADDR	(1U << 0)
+
+/**
+ * struct kstrata_setup - configure a session
+ * @size:	sizeof(struct kstrata_setup)
+ * @flags:	KSTRATA_SETUP_*
+ * @sample_hz:	mean samples per second and CPU, KSTRATA_HZ_MIN to _MAX
+ * @ring_bytes:	data bytes of each ring: a power of two, at least a page,
+ *		KSTRATA_RING_BYTES_MIN to _MAX
+ * @watermark_bytes: unread bytes in a ring that make poll() report it; less
+ *		than ring_bytes. Default: half of the ring
+ * @kernel_depth: kernel frames kept of each stack, at most
+ *		KSTRATA_KERNEL_DEPTH_MAX (the default)
+ * @user_depth:	user frames kept of each stack, at most
+ *		KSTRATA_USER_DEPTH_MAX (the default 127)
+ * @budget:	share of a CPU that its own sampling may take, in 1/1000, 1 to
+ *		1000. Beyond it the rate is halved, see THROTTLE
+ * @granted:	out: KSTRATA_GRANT_*. Without KERNEL_ADDR (the opener has not
+ *		CAP_SYSLOG, or the kernel is locked down) every kernel stack is
+ *		the single frame KSTRATA_FRAME_HIDDEN
+ * @nr_cpus:	out: rings are numbered 0 to nr_cpus - 1; those of CPUs that are
+ *		not present do not exist (mmap: ENXIO)
+ * @reserved:	zero
+ */
+struct kstrata_setup {
+	__u32 size;
+	__u32 flags;
+	__u32 sample_hz;
+	__u32 ring_bytes;
+	__u32 watermark_bytes;
+	__u16 kernel_depth;
+	__u16 user_depth;
+	__u32 budget;
+	__u32 granted;
+	__u32 nr_cpus;
+	__u32 reserved;
+};
+
+/**
+ * struct kstrata_switch - start or stop a session
+ * @size:	sizeof(struct kstrata_switch)
+ * @flags:	zero
+ */
+struct kstrata_switch {
+	__u32 size;
+	__u32 flags;
+};
+
+/* The sizes are in the structs, so that they can grow: _IO, not _IOWR. */
+#define KSTRATA_IOC_MAGIC	0xb5
+#define KSTRATA_IOC_VERSION	_IO(KSTRATA_IOC_MAGIC, 0)
+#define KSTRATA_IOC_SETUP	_IO(KSTRATA_IOC_MAGIC, 1)
+#define KSTRATA_IOC_START	_IO(KSTRATA_IOC_MAGIC, 2)
+#define KSTRATA_IOC_STOP	_IO(KSTRATA_IOC_MAGIC, 3)
+
+/* ---- rings ----------------------------------------------------------- */
+
+#define KSTRATA_MMAP_CONSUMER(cpu)	((__u64)(cpu) << 32)
+#define KSTRATA_MMAP_RING(cpu, page)	(((__u64)(cpu) << 32) + (page))
+
+/**
+ * struct kstrata_ring_consumer - the page that user space writes
+ * @tail:	bytes consumed, ever
+ */
+struct kstrata_ring_consumer {
+	__u64 tail;
+};
+
+/**
+ * struct kstrata_ring_producer - the page that the kernel writes
+ * @head:	bytes produced, ever; see "Memory ordering"
+ * @ring_bytes:	data bytes, a power of two
+ * @cpu:	the CPU that this ring belongs to
+ * @samples:	SAMPLE records produced
+ * @lost:	records of any type dropped because the ring was full
+ * @lost_weight: ns that dropped SAMPLE records stood for
+ * @idle:	timer expiries that found the CPU idle: no record is made
+ * @idle_weight: ns that these stood for
+ * @missed:	timer expiries that were overrun; the time is part of the next
+ *		sample's weight
+ * @handler_ns:	ns spent in the sampling handler
+ *
+ * Counters never go back. On each CPU, from START to STOP and without a
+ * hotplug in between, sampled weight + @lost_weight + @idle_weight equals the
+ * time from the first timer start to the last expiry.
+ */
+struct kstrata_ring_producer {
+	__u64 head;
+	__u64 reserved0[7];
+	__u32 ring_bytes;
+	__u32 cpu;
+	__u64 samples;
+	__u64 lost;
+	__u64 lost_weight;
+	__u64 idle;
+	__u64 idle_weight;
+	__u64 missed;
+	__u64 handler_ns;
+};
+
+/* ---- records --------------------------------------------------------- */
+
+enum kstrata_record_type {
+	KSTRATA_RECORD_SAMPLE	= 1,
+	KSTRATA_RECORD_LOST	= 2,
+	KSTRATA_RECORD_TASK	= 3,
+	KSTRATA_RECORD_THROTTLE	= 4,
+	/* 5: OBJECT, and on: later minors */
+};
+
+/**
+ * struct kstrata_record - what every record starts with
+ * @type:	enum kstrata_record_type
+ * @flags:	by type; undefined bits are zero
+ * @size:	of the whole record, this header included; a multiple of 8
+ * @time:	CLOCK_MONOTONIC, ns
+ */
+struct kstrata_record {
+	__u16 type;
+	__u16 flags;
+	__u32 size;
+	__u64 time;
+};
+
+/* What a sample's weight counts. Later minors add off-CPU time, faults, ... */
+enum kstrata_profile {
+	KSTRATA_PROFILE_CPU	= 1,	/* ns of CPU time */
+};
+
+/* kstrata_sample.hdr.flags */
+#define KSTRATA_SAMPLE_USER	(1U << 0)	/* user code was interrupted */
+#define KSTRATA_SAMPLE_KTHREAD	(1U << 1)	/* a task of the kernel's own */
+#define KSTRATA_SAMPLE_COMPAT	(1U << 2)	/* user code of 32 bits */
+
+/* Why the walk of a stack ended. */
+enum kstrata_reason {
+	KSTRATA_REASON_NONE	= 0,	/* there is no such stack */
+	KSTRATA_REASON_COMPLETE	= 1,	/* the outermost frame was reached */
+	KSTRATA_REASON_DEPTH	= 2,	/* the depth limit */
+	KSTRATA_REASON_FAULT	= 3,	/* a stack word could not be read */
+	KSTRATA_REASON_BAD_FRAME = 4,	/* a frame pointer that is none */
+	KSTRATA_REASON_UNSUPPORTED = 5,	/* not walked (32-bit user code) */
+};
+
+/*
+ * A frame is one word. Kernel frames are kernel addresses, or the one word
+ * KSTRATA_FRAME_HIDDEN. Of user frames, bit 63 tells the kind:
+ *
+ *   0  a user address
+ *   1  an object frame (not produced by minor 0): bits 62-40 the object's
+ *      number as its OBJECT record gave it, bits 39-0 the offset in the file
+ *
+ * The leaf frame holds the interrupted instruction, every other frame a return
+ * address: subtract one before looking it up.
+ */
+#define KSTRATA_FRAME_HIDDEN	(~(__u64)0)
+#define KSTRATA_FRAME_OBJECT	((__u64)1 << 63)
+
+/**
+ * struct kstrata_sample - one observation
+ * @hdr:	type KSTRATA_RECORD_SAMPLE, flags KSTRATA_SAMPLE_*
+ * @weight:	what it stands for, in the unit of @profile. For
+ *		KSTRATA_PROFILE_CPU: ns since the previous expiry on this CPU
+ * @cgroup:	id of the task's cgroup in the default hierarchy, 0: not known.
+ *		The inode number of its directory under /sys/fs/cgroup
+ * @pid:	process (thread group) id, initial pid namespace
+ * @tid:	thread id, initial pid namespace
+ * @comm:	the thread's name, NUL-terminated
+ * @profile:	enum kstrata_profile
+ * @frames_offset: bytes from the start of the record to the first frame
+ * @nr_kernel:	kernel frames, leaf first
+ * @nr_user:	user frames, leaf first, after the kernel frames
+ * @kernel_reason: enum kstrata_reason
+ * @user_reason: enum kstrata_reason
+ * @reserved:	zero
+ *
+ * followed, at @frames_offset, by @nr_kernel + @nr_user words.
+ */
+struct kstrata_sample {
+	struct kstrata_record hdr;
+	__u64 weight;
+	__u64 cgroup;
+	__u32 pid;
+	__u32 tid;
+	char comm[KSTRATA_COMM_LEN];
+	__u16 profile;
+	__u16 frames_offset;
+	__u16 nr_kernel;
+	__u16 nr_user;
+	__u8 kernel_reason;
+	__u8 user_reason;
+	__u16 reserved[3];
+};
+
+/**
+ * struct kstrata_lost - records were dropped here
+ * @hdr:	type KSTRATA_RECORD_LOST; @hdr.time is that of the record before
+ *		which this one stands
+ * @lost:	records dropped since the previous record of this ring
+ * @weight:	ns of CPU time that the SAMPLE records among them stood for
+ */
+struct kstrata_lost {
+	struct kstrata_record hdr;
+	__u64 lost;
+	__u64 weight;
+};
+
+enum kstrata_task_event {
+	KSTRATA_TASK_EXEC	= 1,	/* a new program; comm is its name */
+	KSTRATA_TASK_COMM	= 2,	/* a new name; comm is the new one */
+	KSTRATA_TASK_EXIT	= 3,	/* a thread ended */
+};
+
+/* kstrata_task.hdr.flags */
+#define KSTRATA_TASK_LAST	(1U << 0)	/* EXIT: of its process's last thread */
+
+/**
+ * struct kstrata_task - something happened to a task
+ * @hdr:	type KSTRATA_RECORD_TASK, flags KSTRATA_TASK_*
+ * @pid:	process (thread group) id, initial pid namespace
+ * @tid:	thread id, initial pid namespace
+ * @comm:	the thread's name, NUL-terminated
+ * @event:	enum kstrata_task_event
+ * @reserved:	zero
+ */
+struct kstrata_task {
+	struct kstrata_record hdr;
+	__u32 pid;
+	__u32 tid;
+	char comm[KSTRATA_COMM_LEN];
+	__u16 event;
+	__u16 reserved[3];
+};
+
+/**
+ * struct kstrata_throttle - the sampling rate of this CPU changed
+ * @hdr:	type KSTRATA_RECORD_THROTTLE
+ * @period:	mean ns between samples from now on
+ * @asked:	mean ns between samples that SETUP asked for. Equal to @period:
+ *		the throttle is off again
+ * @handler_ns:	what the handler took of late, ns per sample
+ */
+struct kstrata_throttle {
+	struct kstrata_record hdr;
+	__u64 period;
+	__u64 asked;
+	__u64 handler_ns;
+};
+
+#endif /* _UAPI_KSTRATA_H */
