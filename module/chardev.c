@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "chardev.h"
+
+#include <linux/capability.h>
+#include <linux/compat.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/security.h>
+#include <linux/uaccess.h>
+
+#include "main.h"
+#include "session.h"
+
+static int kst_open(struct inode *inode, struct file *file)
+{
+	struct kst_session *s;
+
+	if (!perfmon_capable())
+		return -EPERM;
+	s = kst_session_new();
+	if (IS_ERR(s))
+		return PTR_ERR(s);
+	file->private_data = s;
+	return nonseekable_open(inode, file);
+}
+
+static int kst_release(struct inode *inode, struct file *file)
+{
+	kst_session_free(file->private_data);
+	return 0;
+}
+
+/*
+ * Size-first structs, see "ioctls" in uapi/kstrata.h. known is the module's
+ * size, least that of the first version.
+ */
+static long copy_in(void *arg, size_t known, size_t least, void __user *user,
+		    u32 *size)
+{
+	if (get_user(*size, (u32 __user *)user))
+		return -EFAULT;
+	if (*size < least)
+		return -EINVAL;
+	/* Bounds how much of a longer struct is checked for zeroes. */
+	if (*size > PAGE_SIZE)
+		return -E2BIG;
+	return copy_struct_from_user(arg, known, user, *size);
+}
+
+static long copy_out(void *arg, size_t known, void __user *user, u32 size)
+{
+	return copy_to_user(user, arg, min_t(size_t, known, size)) ? -EFAULT : 0;
+}
+
+static long ioctl_version(void __user *user)
+{
+	struct kstrata_version v;
+	u32 size;
+	long r;
+
+	r = copy_in(&v, sizeof(v), sizeof(v), user, &size);
+	if (r)
+		return r;
+	v = (struct kstrata_version){
+		.size = size,
+		.abi_major = KSTRATA_ABI_MAJOR,
+		.abi_minor = KSTRATA_ABI_MINOR,
+		.release = KST_RELEASE,
+	};
+	return copy_out(&v, sizeof(v), user, size);
+}
+
+/* By the opener's credentials: a passed descriptor keeps its rights. */
+static bool may_see_kernel(struct file *file)
+{
+	return file_ns_capable(file, &init_user_ns, CAP_SYSLOG) &&
+	       !security_locked_down(LOCKDOWN_PERF);
+}
+
+static long ioctl_setup(struct file *file, void __user *user)
+{
+	struct kstrata_setup u;
+	u32 size;
+	long r;
+
+	r = copy_in(&u, sizeof(u), sizeof(u), user, &size);
+	if (r)
+		return r;
+	r = kst_session_setup(file->private_data, &u, may_see_kernel(file));
+	if (r)
+		return r;
+	return copy_out(&u, sizeof(u), user, size);
+}
+
+static long ioctl_switch(struct kst_session *s, void __user *user,
+			 int (*verb)(struct kst_session *s))
+{
+	struct kstrata_switch u;
+	u32 size;
+	long r;
+
+	r = copy_in(&u, sizeof(u), sizeof(u), user, &size);
+	if (r)
+		return r;
+	if (u.flags)
+		return -EINVAL;
+	return verb(s);
+}
+
+static long kst_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *user = (void __user *)arg;
+
+	switch (cmd) {
+	case KSTRATA_IOC_VERSION:
+		return ioctl_version(user);
+	case KSTRATA_IOC_SETUP:
+		return ioctl_setup(file, user);
+	case KSTRATA_IOC_START:
+		return ioctl_switch(file->private_data, user,
+				    kst_session_start);
+	case KSTRATA_IOC_STOP:
+		return ioctl_switch(file->private_data, user,
+				    kst_session_stop);
+	}
+	return -ENOTTY;
+}
+
+static int kst_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	return kst_session_mmap(file->private_data, vma);
+}
+
+static __poll_t kst_poll(struct file *file, poll_table *wait)
+{
+	return kst_session_poll(file->private_data, file, wait);
+}
+
+static const struct file_operations kst_fops = {
+	.owner = THIS_MODULE,
+	.open = kst_open,
+	.release = kst_release,
+	.unlocked_ioctl = kst_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = kst_mmap,
+	.poll = kst_poll,
+};
+
+static struct miscdevice kst_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "kstrata",
+	.mode = 0600,
+	.fops = &kst_fops,
+};
+
+int kst_chardev_init(void)
+{
+	return misc_register(&kst_device);
+}
+
+void kst_chardev_exit(void)
+{
+	misc_deregister(&kst_device);
+}

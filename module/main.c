@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* kstrata: samples what every CPU of the host does. Interface: uapi/kstrata.h */
+
+#include <linux/module.h>
+
+#include "chardev.h"
+#include "main.h"
+#include "sampler.h"
+#include "tasks.h"
+
+struct kst kst;
+
+static int __init kst_init(void)
+{
+	int r;
+
+	r = kst_tasks_init();
+	if (r)
+		return r;
+	r = kst_sampler_init();
+	if (r)
+		return r;
+	r = kst_chardev_init();
+	if (r)
+		goto err_sampler;
+	return 0;
+
+err_sampler:
+	kst_sampler_exit();
+	return r;
+}
+
+/*
+ * Every session holds a reference to the module (its file's owner), so none
+ * is left here: no timer runs and no probe is registered.
+ */
+static void __exit kst_exit(void)
+{
+	kst_chardev_exit();
+	kst_sampler_exit();
+}
+
+module_init(kst_init);
+module_exit(kst_exit);
+
+MODULE_DESCRIPTION("Always-on sampling of kernel and user stacks");
+MODULE_AUTHOR("The kstrata authors");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(KST_RELEASE);

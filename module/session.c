@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "session.h"
+
+#include <linux/cpu.h>
+#include <linux/cpumask.h>
+#include <linux/fs.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/time64.h>
+
+#include "main.h"
+#include "sampler.h"
+#include "tasks.h"
+
+struct kst_session *kst_session_new(void)
+{
+	struct kst_session *s;
+
+	if (!atomic_add_unless(&kst.sessions, 1, KSTRATA_SESSIONS_MAX))
+		return ERR_PTR(-EBUSY);
+	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+	if (!s) {
+		atomic_dec(&kst.sessions);
+		return ERR_PTR(-ENOMEM);
+	}
+	mutex_init(&s->lock);
+	init_waitqueue_head(&s->wait);
+	return s;
+}
+
+static void free_cpus(struct kst_cpu **cpus)
+{
+	unsigned int cpu;
+
+	if (!cpus)
+		return;
+	for (cpu = 0; cpu < nr_cpu_ids; cpu++) {
+		if (!cpus[cpu])
+			continue;
+		/* No producer is left: this one may still be on its way. */
+		irq_work_sync(&cpus[cpu]->wake);
+		kst_ring_free(&cpus[cpu]->ring);
+		kfree(cpus[cpu]);
+	}
+	kvfree(cpus);
+}
+
+void kst_session_free(struct kst_session *s)
+{
+	kst_session_stop(s);
+	free_cpus(s->cpus);
+	mutex_destroy(&s->lock);
+	kfree(s);
+	atomic_dec(&kst.sessions);
+}
+
+static void wake_fn(struct irq_work *work)
+{
+	struct kst_cpu *c = container_of(work, struct kst_cpu, wake);
+
+	wake_up_interruptible_poll(&c->session->wait, EPOLLIN | EPOLLRDNORM);
+}
+
+static int session_add_cpu(struct kst_session *s, struct kst_cpu **cpus,
+			   int cpu, const struct kstrata_setup *setup)
+{
+	struct kst_cpu *c;
+	int r;
+
+	c = kzalloc_node(sizeof(*c), GFP_KERNEL_ACCOUNT, cpu_to_node(cpu));
+	if (!c)
+		return -ENOMEM;
+	r = kst_ring_init(&c->ring, cpu, setup->ring_bytes,
+			  setup->watermark_bytes);
+	if (r) {
+		kfree(c);
+		return r;
+	}
+	c->session = s;
+	c->cpu = cpu;
+	init_irq_work(&c->wake, wake_fn);
+	kst_sampler_init_cpu(c);
+	cpus[cpu] = c;
+	return 0;
+}
+
+/* Defaults for zeroes, then bounds. */
+static int check_setup(struct kstrata_setup *u)
+{
+	if (u->flags & ~KSTRATA_SETUP_FLAGS || u->reserved)
+		return -EINVAL;
+	if (!u->sample_hz)
+		u->sample_hz = KSTRATA_HZ_DEFAULT;
+	if (!u->ring_bytes)
+		u->ring_bytes = max_t(u32, KSTRATA_RING_BYTES_DEFAULT,
+				      PAGE_SIZE);
+	if (!u->watermark_bytes)
+		u->watermark_bytes = u->ring_bytes / 2;
+	if (!u->kernel_depth)
+		u->kernel_depth = KSTRATA_KERNEL_DEPTH_MAX;
+	if (!u->user_depth)
+		u->user_depth = 127;
+	if (!u->budget)
+		u->budget = KSTRATA_BUDGET_DEFAULT;
+	if (u->sample_hz > KSTRATA_HZ_MAX ||
+	    u->ring_bytes < max_t(u32, KSTRATA_RING_BYTES_MIN, PAGE_SIZE) ||
+	    u->ring_bytes > KSTRATA_RING_BYTES_MAX ||
+	    !is_power_of_2(u->ring_bytes) ||
+	    u->watermark_bytes >= u->ring_bytes ||
+	    u->kernel_depth > KSTRATA_KERNEL_DEPTH_MAX ||
+	    u->user_depth > KSTRATA_USER_DEPTH_MAX || u->budget > 1000)
+		return -EINVAL;
+	return 0;
+}
+
+int kst_session_setup(struct kst_session *s, struct kstrata_setup *setup,
+		      bool kernel_addr)
+{
+	struct kst_cpu **cpus;
+	int cpu, r;
+
+	r = check_setup(setup);
+	if (r)
+		return r;
+	setup->granted = kernel_addr ? KSTRATA_GRANT_KERNEL_ADDR : 0;
+	setup->nr_cpus = nr_cpu_ids;
+
+	mutex_lock(&s->lock);
+	if (s->state != KST_NEW) {
+		r = -EBUSY;
+		goto out;
+	}
+	cpus = kvcalloc(nr_cpu_ids, sizeof(*cpus), GFP_KERNEL_ACCOUNT);
+	if (!cpus) {
+		r = -ENOMEM;
+		goto out;
+	}
+	for_each_present_cpu(cpu) {
+		r = session_add_cpu(s, cpus, cpu, setup);
+		if (r) {
+			free_cpus(cpus);
+			goto out;
+		}
+	}
+	s->setup = *setup;
+	s->period = div_u64(NSEC_PER_SEC, setup->sample_hz);
+	/* Pairs with kst_session_mmap() and _poll(), which take no lock. */
+	smp_store_release(&s->cpus, cpus);
+	s->state = KST_READY;
+out:
+	mutex_unlock(&s->lock);
+	return r;
+}
+
+int kst_session_start(struct kst_session *s)
+{
+	int r;
+
+	mutex_lock(&s->lock);
+	if (s->state != KST_READY) {
+		r = s->state == KST_NEW ? -EINVAL : -EALREADY;
+		goto out;
+	}
+	if (!(s->setup.flags & KSTRATA_SETUP_NO_TASKS)) {
+		r = kst_tasks_start(s);
+		if (r)
+			goto out;
+	}
+	r = kst_sampler_start(s);
+	if (r) {
+		kst_tasks_stop(s);
+		goto out;
+	}
+	s->state = KST_RUNNING;
+out:
+	mutex_unlock(&s->lock);
+	return r;
+}
+
+int kst_session_stop(struct kst_session *s)
+{
+	int r = -EINVAL;
+
+	mutex_lock(&s->lock);
+	if (s->state == KST_RUNNING) {
+		kst_tasks_stop(s);
+		kst_sampler_stop(s);
+		s->state = KST_READY;
+		r = 0;
+	}
+	mutex_unlock(&s->lock);
+	return r;
+}
+
+int kst_session_mmap(struct kst_session *s, struct vm_area_struct *vma)
+{
+	struct kst_cpu **cpus = smp_load_acquire(&s->cpus);
+	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	unsigned long length = vma->vm_end - vma->vm_start;
+	u32 cpu = upper_32_bits(offset), part = lower_32_bits(offset);
+	struct kst_ring *ring;
+
+	/* MAYSHARE: a shared mapping of a read-only descriptor lacks SHARED. */
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (!cpus)
+		return -EBADFD;
+	if (cpu >= nr_cpu_ids || !cpus[cpu])
+		return -ENXIO;
+	ring = &cpus[cpu]->ring;
+	if (part == 0 && length == PAGE_SIZE) {
+		if (vma->vm_flags & VM_EXEC)
+			return -EPERM;
+		return kst_ring_map_consumer(ring, vma);
+	}
+	if (part == PAGE_SIZE && length == PAGE_SIZE + 2ul * ring->bytes) {
+		if (vma->vm_flags & (VM_WRITE | VM_EXEC))
+			return -EPERM;
+		return kst_ring_map_data(ring, vma);
+	}
+	return -EINVAL;
+}
+
+__poll_t kst_session_poll(struct kst_session *s, struct file *file,
+			  poll_table *wait)
+{
+	struct kst_cpu **cpus = smp_load_acquire(&s->cpus);
+	unsigned int cpu;
+
+	poll_wait(file, &s->wait, wait);
+	if (!cpus)
+		return EPOLLERR;
+	for (cpu = 0; cpu < nr_cpu_ids; cpu++)
+		if (cpus[cpu] && kst_ring_readable(&cpus[cpu]->ring))
+			return EPOLLIN | EPOLLRDNORM;
+	return 0;
+}
+
+struct kst_cpu *kst_session_this_cpu(struct kst_session *s)
+{
+	lockdep_assert_irqs_disabled();
+	return s->cpus[smp_processor_id()];
+}
+
+void kst_cpu_commit(struct kst_cpu *c)
+{
+	if (kst_ring_commit(&c->ring))
+		irq_work_queue(&c->wake);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A session: what one open file of the device has. NEW, READY, RUNNING as in
+ * uapi/kstrata.h.
+ */
+#ifndef _KST_SESSION_H
+#define _KST_SESSION_H
+
+#include <linux/hrtimer.h>
+#include <linux/irq_work.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/wait.h>
+
+#include "ring.h"
+
+struct file;
+struct kst_session;
+
+/* A session's share of one CPU. Touched on that CPU only, interrupts off. */
+struct kst_cpu {
+	struct kst_session *session;
+	struct kst_ring ring;
+	struct irq_work wake;
+	/* sampler.c */
+	struct hrtimer timer;
+	int cpu;
+	bool sampling;
+	u64 random;
+	u64 period;		/* mean, in force: ns */
+	u64 last;		/* previous expiry: ns */
+	u64 cost;		/* moving mean of the handler's time: ns * 32 */
+	u32 calm;		/* expiries in a row that were cheap */
+};
+
+enum kst_state {
+	KST_NEW,
+	KST_READY,
+	KST_RUNNING,
+};
+
+struct kst_session {
+	struct mutex lock;	/* state and what changes it */
+	enum kst_state state;
+	struct kstrata_setup setup;
+	u64 period;		/* asked for: ns */
+	wait_queue_head_t wait;
+	struct hlist_node hotplug;	/* sampler.c */
+	/*
+	 * One per possible CPU, NULL where there was no CPU at SETUP. Set once,
+	 * by SETUP, with a release; freed with the session: readers need no lock.
+	 */
+	struct kst_cpu **cpus;
+};
+
+/* All may sleep. -EBUSY: too many. */
+struct kst_session *kst_session_new(void);
+void kst_session_free(struct kst_session *s);
+
+/*
+ * The ioctls. setup is in and out, its size checked and its tail zeroed.
+ * kernel_addr: may the opener see kernel addresses?
+ */
+int kst_session_setup(struct kst_session *s, struct kstrata_setup *setup,
+		      bool kernel_addr);
+int kst_session_start(struct kst_session *s);
+int kst_session_stop(struct kst_session *s);
+
+/* Under mmap_lock: takes no lock. */
+int kst_session_mmap(struct kst_session *s, struct vm_area_struct *vma);
+__poll_t kst_session_poll(struct kst_session *s, struct file *file,
+			  poll_table *wait);
+
+/* Interrupts off: this CPU's share, or NULL. */
+struct kst_cpu *kst_session_this_cpu(struct kst_session *s);
+/* Interrupts off: publish the record reserved in c's ring, wake if need be. */
+void kst_cpu_commit(struct kst_cpu *c);
+
+#endif /* _KST_SESSION_H */
