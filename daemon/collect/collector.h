@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From records to profiles: drains the device, gives every frame its name,
+ * folds the stack into the store's call tree and adds its weight.
+ */
+#ifndef KSTRATA_COLLECT_COLLECTOR_H
+#define KSTRATA_COLLECT_COLLECTOR_H
+
+#include "collect/device.h"
+#include "store/store.h"
+#include "symbol/symbolizer.h"
+
+struct collector;
+
+/* device, symbolizer and store stay the caller's and must outlive it. */
+int collector_new(struct collector **out, struct device *device,
+		  struct symbolizer *symbolizer, struct store *store);
+void collector_free(struct collector *c);
+
+/* Take all that the rings hold now. */
+void collector_drain(struct collector *c);
+/* The kernel's names changed (symbolizer_reload_kernel()): look again. */
+void collector_forget_kernel(struct collector *c);
+
+struct collector_stats {
+	uint64_t samples, weight; /* folded into the store; ns */
+	uint64_t lost, lost_weight; /* told by LOST records */
+	uint64_t tasks; /* known now */
+	uint64_t execs, exits, throttles;
+	uint64_t unknown_records, damaged;
+	uint64_t frames, unknown_frames;
+	uint64_t failed; /* samples not stored: memory, series limit */
+	uint64_t reasons[8]; /* user stacks by enum kstrata_reason */
+	uint64_t period; /* ns, slowest CPU's as of the last THROTTLE; 0: none */
+};
+
+void collector_get_stats(const struct collector *c,
+			 struct collector_stats *out);
+
+#endif
