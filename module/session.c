@@ -195,6 +195,7 @@ int kst_session_stop(struct kst_session *s)
 
 int kst_session_mmap(struct kst_session *s, struct vm_area_struct *vma)
 {
+	/* Pairs with the release in kst_session_setup(). */
 	struct kst_cpu **cpus = smp_load_acquire(&s->cpus);
 	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
 	unsigned long length = vma->vm_end - vma->vm_start;
@@ -225,6 +226,7 @@ int kst_session_mmap(struct kst_session *s, struct vm_area_struct *vma)
 __poll_t kst_session_poll(struct kst_session *s, struct file *file,
 			  poll_table *wait)
 {
+	/* Pairs with the release in kst_session_setup(). */
 	struct kst_cpu **cpus = smp_load_acquire(&s->cpus);
 	unsigned int cpu;
 

@@ -40,7 +40,7 @@ static void record(struct kst_session *s, struct task_struct *task,
 		.tid = task->pid,
 		.event = event,
 	};
-	strncpy(rec->comm, comm, sizeof(rec->comm) - 1);
+	strscpy(rec->comm, comm, sizeof(rec->comm));
 	kst_cpu_commit(c);
 out:
 	local_irq_restore(irq);

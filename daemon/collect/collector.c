@@ -42,6 +42,7 @@ int collector_new(struct collector **out, struct device *device,
 	c->symbolizer = symbolizer;
 	c->store = store;
 	c->generation = store_generation(store);
+	c->realtime_offset = clock_realtime_ns() - clock_monotonic_ns();
 	*out = c;
 	return 0;
 }
@@ -290,10 +291,8 @@ static void take_throttle(struct collector *c, const struct kstrata_record *rec)
 		 (unsigned long long)t->handler_ns);
 }
 
-static void take_record(void *userdata, const struct kstrata_record *rec)
+void collector_take(struct collector *c, const struct kstrata_record *rec)
 {
-	struct collector *c = userdata;
-
 	switch (rec->type) {
 	case KSTRATA_RECORD_SAMPLE:
 		take_sample(c, rec);
@@ -312,12 +311,18 @@ static void take_record(void *userdata, const struct kstrata_record *rec)
 	}
 }
 
+static void on_record(void *userdata, const struct kstrata_record *rec)
+{
+	collector_take(userdata, rec);
+}
+
 void collector_drain(struct collector *c)
 {
 	int64_t monotonic = clock_monotonic_ns();
 
+	/* Real time may be set while we run: follow it. */
 	c->realtime_offset = clock_realtime_ns() - monotonic;
-	device_drain(c->device, take_record, c, &c->stats.damaged);
+	device_drain(c->device, on_record, c, &c->stats.damaged);
 	tasks_expire(c->tasks, (uint64_t)monotonic);
 }
 

@@ -12,13 +12,18 @@
 
 struct collector;
 
-/* device, symbolizer and store stay the caller's and must outlive it. */
+/*
+ * device, symbolizer and store stay the caller's and must outlive it. device
+ * may be NULL where records come by collector_take() alone.
+ */
 int collector_new(struct collector **out, struct device *device,
 		  struct symbolizer *symbolizer, struct store *store);
 void collector_free(struct collector *c);
 
 /* Take all that the rings hold now. */
 void collector_drain(struct collector *c);
+/* Take one record, wherever it comes from; its size was checked. */
+void collector_take(struct collector *c, const struct kstrata_record *rec);
 /* The kernel's names changed (symbolizer_reload_kernel()): look again. */
 void collector_forget_kernel(struct collector *c);
 
