@@ -2,8 +2,8 @@
 /*
  * The store: windows of WINDOW_NS on a fixed grid of real time, each holding a
  * vector per series. Open windows live in memory; closed ones are appended to
- * the current epoch's log (and to nothing else: see store/log.h for the file's
- * format, epoch.h for what one epoch is).
+ * the current epoch and to nothing else (see store/blocks.h for the file,
+ * store/epoch.h for what is in it).
  *
  * Single-threaded: everything is called from the loop's thread.
  */
@@ -29,9 +29,8 @@ struct store_options {
 /*
  * Create or open; epochs found are read, torn tails cut (with a warning).
  * -EWOULDBLOCK: another process has it open. -EPROTONOSUPPORT: written by a
- * newer version. Damage in the middle of a file costs what follows in that
- * epoch (renamed aside as *.damaged after salvaging what precedes), never the
- * start of the daemon.
+ * newer version. Damage in the middle of a file costs what follows it in that
+ * epoch (kept aside as log.damaged), never the start of the daemon.
  */
 int store_open(struct store **out, const struct store_options *options);
 /* Closes open windows, syncs. Errors are logged. */

@@ -20,7 +20,7 @@ void elfsym_free(struct elfsym *e);
  * The function that holds the byte at this offset of the file (through the
  * PT_LOAD that maps it), or NULL. The name lives as long as e.
  */
-const char *elfsym_lookup(const struct elfsym *e, uint64_t file_offset);
+const char *elfsym_lookup(struct elfsym *e, uint64_t file_offset);
 size_t elfsym_count(const struct elfsym *e);
 size_t elfsym_memory(const struct elfsym *e);
 /* Lower-case hex of the build-id note, "" when there is none. */

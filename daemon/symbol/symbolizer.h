@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names for addresses. Keeps the kernel's functions and a cache of ELF tables
- * by (device, inode, mtime), bounded in bytes, least recently used first out.
+ * by (device, inode), bounded in bytes, least recently used first out.
  */
 #ifndef KSTRATA_SYMBOL_SYMBOLIZER_H
 #define KSTRATA_SYMBOL_SYMBOLIZER_H

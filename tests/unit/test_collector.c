@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * collect/: records in, folded stacks out. The samples' addresses are this
+ * program's own, so that maps, symbols and labels are real.
+ */
+#include "base/log.h"
+#include "collect/collector.h"
+#include "query/query.h"
+
+#include <errno.h>
+#include <kstrata/ring.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Something to be found; not inlined, not static, not empty. */
+int collector_test_outer(int x);
+int collector_test_leaf(int x);
+
+__attribute__((noinline)) int collector_test_leaf(int x)
+{
+	return x * 3 + getpid();
+}
+
+__attribute__((noinline)) int collector_test_outer(int x)
+{
+	return collector_test_leaf(x) + 1;
+}
+
+static const char kallsyms[] = "ffffffff81000000 T _stext\n"
+			       "ffffffff81000100 T entry_SYSCALL_64\n"
+			       "ffffffff81000200 t vfs_read\n"
+			       "ffffffff81000300 T ksys_read\n"
+			       "ffffffff81001000 T _etext\n";
+
+struct fixture {
+	struct store *store;
+	struct symbolizer *symbolizer;
+	struct collector *collector;
+	char path[32];
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct store_options options = {
+		.sync_ns = NSEC_PER_SEC,
+		.epoch_bytes = 1u << 20,
+		.memory_bytes = 16u << 20,
+	};
+	struct symbolizer_options symbols = { .cache_bytes = 16u << 20 };
+	int fd;
+
+	if (!f)
+		return -1;
+	strcpy(f->path, "/tmp/test_kallsyms.XXXXXX");
+	fd = mkstemp(f->path);
+	if (fd < 0 || util_write_all(fd, kallsyms, sizeof(kallsyms) - 1) < 0)
+		return -1;
+	close(fd);
+	symbols.kallsyms_path = f->path;
+	log_set_level(LOG_LEVEL_ERROR);
+	if (store_open(&f->store, &options) < 0 ||
+	    symbolizer_new(&f->symbolizer, &symbols) < 0 ||
+	    collector_new(&f->collector, NULL, f->symbolizer, f->store) < 0)
+		return -1;
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	collector_free(f->collector);
+	symbolizer_free(f->symbolizer);
+	store_close(f->store);
+	unlink(f->path);
+	free(f);
+	return 0;
+}
+
+struct sample {
+	struct kstrata_sample s;
+	uint64_t frames[16];
+};
+
+static struct sample sample_of(uint32_t pid, const char *comm, uint64_t weight)
+{
+	struct sample x = {
+		.s.hdr.type = KSTRATA_RECORD_SAMPLE,
+		.s.hdr.size = sizeof(x),
+		.s.hdr.time = (uint64_t)clock_monotonic_ns(),
+		.s.weight = weight,
+		.s.pid = pid,
+		.s.tid = pid,
+		.s.profile = KSTRATA_PROFILE_CPU,
+		.s.frames_offset = sizeof(x.s),
+		.s.user_reason = KSTRATA_REASON_COMPLETE,
+	};
+
+	snprintf(x.s.comm, sizeof(x.s.comm), "%s", comm);
+	return x;
+}
+
+/* "a;b;c" of the only path of the merged tree; its weight in *total. */
+static void only_stack(struct fixture *f, const char *query, char *text,
+		       size_t len, uint64_t *total)
+{
+	struct selector_error err;
+	struct selector *sel;
+	struct flame *flame;
+	int64_t now = clock_realtime_ns();
+
+	assert_int_equal(selector_parse(&sel, query, &err), 0);
+	assert_int_equal(query_merge(f->store, sel, now - 60 * NSEC_PER_SEC,
+				     now + 60 * NSEC_PER_SEC, &flame), 0);
+	*text = '\0';
+	*total = flame->nr ? flame->nodes[0].total : 0;
+	for (uint32_t i = 1; i < flame->nr; i++) {
+		const struct flame_node *n = &flame->nodes[i];
+		size_t used = strlen(text);
+
+		assert_int_equal(n->depth, i);
+		assert_true(n->total == *total);
+		snprintf(text + used, len - used, "%s%s", used ? ";" : "",
+			 strtab_get(flame->strings, n->name, NULL));
+	}
+	flame_free(flame);
+	selector_free(sel);
+}
+
+static void test_user_and_kernel_are_one_stack(void **state)
+{
+	struct fixture *f = *state;
+	struct sample x = sample_of((uint32_t)getpid(), "tester", 1000);
+	char text[512];
+	uint64_t total;
+
+	x.s.nr_kernel = 3;
+	x.s.nr_user = 2;
+	x.frames[0] = 0xffffffff81000200; /* the very first byte: the leaf */
+	x.frames[1] = 0xffffffff81000400; /* a call at ksys_read's very end */
+	x.frames[2] = 0xffffffff81000150;
+	x.frames[3] = (uint64_t)(uintptr_t)collector_test_leaf + 4;
+	x.frames[4] = (uint64_t)(uintptr_t)collector_test_outer + 4;
+	collector_take(f->collector, &x.s.hdr);
+	collector_take(f->collector, &x.s.hdr);
+	only_stack(f, "{service_name=\"test_collector\",comm=\"tester\"}", text,
+		   sizeof(text), &total);
+	assert_string_equal(text, "collector_test_outer;collector_test_leaf;"
+				  "entry_SYSCALL_64;ksys_read;vfs_read");
+	assert_int_equal(total, 2000);
+}
+
+static void test_leaf_is_not_a_return_address(void **state)
+{
+	struct fixture *f = *state;
+	struct sample x = sample_of((uint32_t)getpid(), "leaf", 7);
+	char text[512];
+	uint64_t total;
+
+	/* At a function's first byte: one less would be another function. */
+	x.s.nr_user = 1;
+	x.frames[0] = (uint64_t)(uintptr_t)collector_test_leaf;
+	collector_take(f->collector, &x.s.hdr);
+	only_stack(f, "{comm=\"leaf\"}", text, sizeof(text), &total);
+	assert_string_equal(text, "collector_test_leaf");
+}
+
+static void test_kernel_thread(void **state)
+{
+	struct fixture *f = *state;
+	struct sample x = sample_of(2, "kworker/3:1-mm_", 5);
+	char text[512];
+	uint64_t total;
+
+	x.s.hdr.flags = KSTRATA_SAMPLE_KTHREAD;
+	x.s.nr_kernel = 1;
+	x.frames[0] = 0xffffffff81000210;
+	collector_take(f->collector, &x.s.hdr);
+	only_stack(f, "{service_name=\"kernel\",comm=\"kworker\"}", text,
+		   sizeof(text), &total);
+	assert_string_equal(text, "vfs_read");
+	assert_int_equal(total, 5);
+}
+
+/* A process that is gone keeps its weight under the name it had. */
+static void test_gone(void **state)
+{
+	struct fixture *f = *state;
+	struct sample x;
+	char text[512];
+	uint64_t total;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	x = sample_of((uint32_t)pid, "departed", 11);
+	x.s.nr_user = 3;
+	x.frames[0] = 0x1000;
+	x.frames[1] = 0x2000;
+	x.frames[2] = 0x3000;
+	collector_take(f->collector, &x.s.hdr);
+	only_stack(f, "{service_name=\"departed\"}", text, sizeof(text), &total);
+	assert_string_equal(text, "[unknown]");
+	assert_int_equal(total, 11);
+}
+
+static void test_exec_looks_again(void **state)
+{
+	struct fixture *f = *state;
+	struct sample x;
+	struct kstrata_task t = {
+		.hdr.type = KSTRATA_RECORD_TASK,
+		.hdr.size = sizeof(t),
+		.event = KSTRATA_TASK_EXEC,
+	};
+	int go[2], ready[2];
+	char text[512], c;
+	uint64_t total;
+	pid_t pid;
+
+	assert_int_equal(pipe(go), 0);
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		if (read(go[0], &c, 1) != 1)
+			_exit(1);
+		/* It stays until killed: nothing more comes from us. */
+		dup2(go[0], STDIN_FILENO);
+		close(go[1]);
+		dup2(ready[1], STDOUT_FILENO);
+		execl("/bin/sh", "sh", "-c", "echo; read x", (char *)NULL);
+		_exit(1);
+	}
+	x = sample_of((uint32_t)pid, "before", 1);
+	x.s.nr_user = 1;
+	x.frames[0] = (uint64_t)(uintptr_t)collector_test_leaf + 2;
+	collector_take(f->collector, &x.s.hdr);
+	only_stack(f, "{comm=\"before\"}", text, sizeof(text), &total);
+	assert_string_equal(text, "collector_test_leaf");
+
+	assert_int_equal(write(go[1], "x", 1), 1);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	t.hdr.time = (uint64_t)clock_monotonic_ns();
+	t.pid = (uint32_t)pid;
+	t.tid = t.pid;
+	collector_take(f->collector, &t.hdr);
+	x = sample_of((uint32_t)pid, "after", 2);
+	x.s.nr_user = 1;
+	x.frames[0] = (uint64_t)(uintptr_t)collector_test_leaf + 2;
+	collector_take(f->collector, &x.s.hdr);
+	/* Another program now: that address is not ours any more. */
+	only_stack(f, "{service_name=~\"dash|bash|sh\",comm=\"after\"}", text,
+		   sizeof(text), &total);
+	assert_int_equal(total, 2);
+	assert_string_not_equal(text, "collector_test_leaf");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	for (int i = 0; i < 2; i++) {
+		close(go[i]);
+		close(ready[i]);
+	}
+}
+
+static void test_hostile_records(void **state)
+{
+	struct fixture *f = *state;
+	struct sample x = sample_of((uint32_t)getpid(), "hostile", 1);
+	struct collector_stats before, after;
+	struct kstrata_record tiny = { .size = sizeof(tiny) };
+
+	collector_get_stats(f->collector, &before);
+	x.s.nr_user = 60000;
+	collector_take(f->collector, &x.s.hdr);
+	x.s.nr_user = 1;
+	x.s.frames_offset = 4;
+	collector_take(f->collector, &x.s.hdr);
+	for (uint16_t type = 0; type < 100; type++) {
+		tiny.type = type;
+		collector_take(f->collector, &tiny);
+	}
+	collector_get_stats(f->collector, &after);
+	assert_int_equal(after.samples, before.samples);
+	/* Two samples, then one each of SAMPLE, LOST, TASK, THROTTLE. */
+	assert_int_equal(after.damaged - before.damaged, 6);
+	assert_int_equal(after.unknown_records - before.unknown_records, 96);
+}
+
+static void test_lost_adds_up(void **state)
+{
+	struct fixture *f = *state;
+	struct kstrata_lost l = {
+		.hdr.type = KSTRATA_RECORD_LOST,
+		.hdr.size = sizeof(l),
+		.lost = 3,
+		.weight = 300,
+	};
+	struct collector_stats stats;
+
+	collector_take(f->collector, &l.hdr);
+	collector_take(f->collector, &l.hdr);
+	collector_get_stats(f->collector, &stats);
+	assert_int_equal(stats.lost, 6);
+	assert_int_equal(stats.lost_weight, 600);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_user_and_kernel_are_one_stack),
+		cmocka_unit_test(test_leaf_is_not_a_return_address),
+		cmocka_unit_test(test_kernel_thread),
+		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_exec_looks_again),
+		cmocka_unit_test(test_hostile_records),
+		cmocka_unit_test(test_lost_adds_up),
+	};
+
+	collector_test_outer(1);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
