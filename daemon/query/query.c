@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "query/merge.h"
 
 /* An empty range asks for the window that holds from. */
@@ -276,6 +275,10 @@ static int query_labels(struct store *s, const struct selector *sel,
 	r = strtab_new(&q.found);
 	if (r < 0)
 		return r;
+	if (q.all_time) {
+		until_ns = INT64_MAX;
+		reader.window = NULL;
+	}
 	r = store_read(s, from_ns, until_of(from_ns, until_ns), &reader);
 	if (!r)
 		r = sorted(q.found, out);

@@ -218,7 +218,7 @@ static int parse_matcher(struct parser *ps)
 {
 	const char *start = ps->p, *value;
 	struct matcher *m;
-	enum match match;
+	enum match match = MATCH_EQUAL;
 	char why[100];
 	int r;
 
