@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# In the guest whose clock counts instructions: programs whose true profile is
+# known. Every number here is the same in every run.
+
+. /guest-lib.sh
+
+KERNEL=$(uname -r | cut -d . -f 1,2)
+
+# leaf NAME <FILE: what has this function as its leaf
+leaf()
+{
+	awk -v f="$1" '{ w = $NF; sub(/ [0-9]+$/, ""); n = split($0, s, ";")
+		if (s[n] == f) t += w } END { printf "%.0f\n", t }'
+}
+
+# samples FUNCTION <perf's report
+samples()
+{
+	awk -v f="$1" '$NF == f { print $1; found = 1; exit }
+		END { if (!found) print 0 }'
+}
+
+truth_at()
+{
+	hz=$1 seconds=$2
+
+	daemon_start "/tmp/store-$hz" --hz "$hz" || {
+		not_ok "truth at $hz Hz" "the daemon does not start"
+		return
+	}
+	from=$(now_ms)
+	truth "$seconds" >/tmp/truth.out
+	settle
+	until=$(now_ms)
+	folded truth "$from" "$until" >"/tmp/truth-$hz.folded"
+	curl -s "$API/metrics" >"/tmp/metrics-$hz"
+	check "the daemon ends at TERM, $hz Hz" daemon_stop
+
+	# The same load, the other profiler.
+	perf record -q -e cpu-clock -F "$hz" -g -o /tmp/perf.data \
+		truth "$seconds" >/tmp/perf.out 2>&1
+	perf report -i /tmp/perf.data --stdio --no-children -g none \
+		-F sample,sym 2>/dev/null | grep -v '^#' >/tmp/perf.report
+	pa=$(samples hot_a </tmp/perf.report)
+	pb=$(samples hot_b </tmp/perf.report)
+
+	a=$(leaf hot_a <"/tmp/truth-$hz.folded")
+	b=$(leaf hot_b <"/tmp/truth-$hz.folded")
+	sum=$(total <"/tmp/truth-$hz.folded")
+	cpu=$(sed -n 's/.* cpu_ns=\([0-9]*\).*/\1/p' /tmp/truth.out)
+	true_a=$(sed 's/.* a=\([0-9]*\) b=\([0-9]*\).*/\1 \2/' /tmp/truth.out |
+		awk '{ printf "%.6f", $1 / ($1 + $2) }')
+	n=$(awk "BEGIN { printf \"%.0f\", ($a + $b) * $hz / 1e9 }")
+	if [ "$n" -lt 100 ] || [ "$pa" = 0 ]; then
+		not_ok "truth at $hz Hz" "$n samples, perf has $pa"
+		head -n 20 "/tmp/truth-$hz.folded"
+		return
+	fi
+	awk "BEGIN {
+		share = $a / ($a + $b); perf = $pa / ($pa + $pb)
+		printf \"table kernel=$KERNEL hz=$hz true_a=%.4f kstrata_a=%.4f perf_a=%.4f n=$n perf_n=%d sigma=%.4f cpu_s=%.3f kstrata_s=%.3f perf_s=%.3f\\n\",
+			$true_a, share, perf, $pa + $pb, sqrt(.21 / $n),
+			$cpu / 1e9, $sum / 1e9, ($pa + $pb) / $hz
+	}" >&3
+
+	# Periods are random, so weights vary: 1/12 more variance than of n
+	# equal samples.
+	is "share of hot_a within 3 sigma of the truth, $hz Hz" \
+		"($a / ($a + $b) - $true_a) ^ 2 <= 9 * .21 / $n * 13 / 12"
+	is "share of hot_a as perf sees it, $hz Hz" \
+		"($a / ($a + $b) - $pa / ($pa + $pb)) ^ 2 <= 9 * .21 * (1 / $n * 13 / 12 + 1 / ($pa + $pb))"
+	is "weight of the process is its CPU time within 2 %, $hz Hz" \
+		"$sum >= .98 * $cpu && $sum <= 1.02 * $cpu"
+	top=$(awk '{ w = $NF; sub(/ [0-9]+$/, ""); n = split($0, s, ";")
+		t[s[n]] += w } END { for (f in t) print t[f], f }' \
+		<"/tmp/truth-$hz.folded" | sort -rn | head -n 2 |
+		awk '{ printf "%s ", $2 }')
+	perf_top=$(grep '[^ ]' /tmp/perf.report | head -n 2 |
+		awk '{ printf "%s ", $NF }')
+	if [ "$top" = "hot_a hot_b " ] && [ "$top" = "$perf_top" ]; then
+		ok "the same top two functions as perf, $hz Hz"
+	else
+		not_ok "the same top two functions as perf, $hz Hz" \
+			"$top, not $perf_top"
+	fi
+
+	# Only what starts a thread stands before thread_main.
+	wrong=$(grep -E ';hot_[ab] [0-9]+$' "/tmp/truth-$hz.folded" |
+		grep -v -E '^([^;]*;)?((__)?clone3?;)?(start_thread;)?thread_main;work;hot_[ab] [0-9]+$' |
+		head -n 1)
+	if [ -z "$wrong" ]; then
+		ok "every stack of hot_a and hot_b is whole, $hz Hz"
+	else
+		not_ok "every stack of hot_a and hot_b is whole, $hz Hz" \
+			"$wrong"
+	fi
+}
+
+dd_stacks()
+{
+	daemon_start /tmp/store-dd --hz 499 || {
+		not_ok "stacks of dd" "the daemon does not start"
+		return
+	}
+	from=$(now_ms)
+	dd if=/dev/zero of=/dev/null bs=1 count=2000000 2>/tmp/dd.out
+	settle
+	folded dd "$from" "$(now_ms)" >/tmp/dd.folded
+	check "the daemon ends at TERM after dd" daemon_stop
+	all=$(total </tmp/dd.folded)
+	kernel=$(grep -E ';entry_SYSCALL_64' /tmp/dd.folded | total)
+	joined=$(grep -E '^.*;[^;]+;entry_SYSCALL_64[a-z_]*;do_syscall_64;.*(ksys_read|vfs_read|ksys_write|vfs_write)' \
+		/tmp/dd.folded | total)
+	note "dd: $all ns, $kernel under the system call entry, $joined under vfs_*"
+	is "dd: samples" "${all:-0} > 0"
+	is "dd: most of its system calls are named, joined with user frames" \
+		"${joined:-0} > .3 * ${all:-0} && ${joined:-0} > 0"
+	unnamed=$(grep -E ';(0x)?ffffffff[0-9a-f]{8}(;| )' /tmp/dd.folded | total)
+	is "dd: no kernel frame without a name" "${unnamed:-0} == 0"
+	[ "${joined:-0}" != 0 ] || head -n 20 /tmp/dd.folded
+}
+
+check "the module loads" insmod /kstrata.ko
+truth_at 99 "${TRUTH_SECONDS:-40}"
+truth_at 999 15
+dd_stacks
+check "the module unloads" rmmod kstrata
+cat /tmp/kstratad.log

@@ -1,0 +1,95 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Boot a Debian kernel with the project in it and run one of the guest's scripts.
+#
+#   run.sh SERIES MODE     SERIES: 6.1, 6.12; MODE: accurate, smp
+#
+# accurate: one CPU whose clock counts instructions: every run is the same.
+# smp: two CPUs.
+#
+# Prints what the guest reported and "not ok" for what went wrong besides. Needs
+# a built user space (make userspace) and BUILD, its directory (default build).
+# The console, the results and the image stay in BUILD/vm/SERIES-MODE.
+
+set -eu
+
+series=${1:?usage: run.sh SERIES MODE} mode=${2:?usage: run.sh SERIES MODE}
+top=$(cd "$(dirname "$0")/../.." && pwd)
+build=${BUILD:-build}
+case $build in /*) ;; *) build=$top/$build ;; esac
+. "$top/tests/vm/guest.sh"
+
+case $mode in
+accurate)
+	# sleep=off: idle time passes at once. The seed: nothing is random.
+	set -- -accel tcg,thread=single -icount shift=2,sleep=off -cpu max \
+		-smp 1 -seed 1 -rtc base=2026-01-01,clock=vm
+	seconds=600
+	;;
+smp)
+	set -- -accel tcg,thread=multi -cpu max -smp 2
+	seconds=400
+	;;
+*)
+	echo "run.sh: unknown mode: $mode" >&2
+	exit 2
+	;;
+esac
+
+kernel=$(sh "$top/tests/vm/kernels.sh" get "$series")
+module=$(sh "$top/tests/vm/module.sh" "$series" 2>/dev/null) || {
+	echo "not ok the module builds for $series"
+	exit 1
+}
+sh "$top/tests/vm/work.sh"
+
+dir=$build/vm/$series-$mode
+mkdir -p "$dir"
+guest_tree "$dir/tree" "$build"
+cp "$module" "$dir/tree/kstrata.ko"
+cp "$top/tests/vm/guest-lib.sh" "$dir/tree/"
+cp "$top/tests/vm/$mode.sh" "$dir/tree/test"
+cp "$top/tests/vm/init" "$dir/tree/init"
+chmod 755 "$dir/tree/init"
+guest_pack "$dir/tree" "$dir/image"
+rm -rf "$dir/tree"
+
+rc=0
+guest_boot "$kernel" "$dir/image" "$dir/console" "$dir/results" "$seconds" \
+	"$@" || rc=$?
+rm -f "$dir/image"
+tr -d '\r' <"$dir/results"
+
+failed=0
+if [ $rc = 124 ]; then
+	echo "not ok the guest ends # not within $seconds s"
+	failed=1
+elif [ $rc != 0 ]; then
+	echo "not ok the guest ends # QEMU exits with $rc"
+	failed=1
+fi
+end=$(tr -d '\r' <"$dir/results" | grep '^end ' || :)
+if [ -z "$end" ]; then
+	echo "not ok the guest reports to the end # no end marker"
+	failed=1
+else
+	echo "ok the guest reports to the end"
+	# An unsigned module from outside of the tree, and nothing else.
+	case $end in
+	*" taint=12288 "*|*" taint=4096 "*) echo "ok the kernel is sound" ;;
+	*) echo "not ok the kernel is sound # $end"; failed=1 ;;
+	esac
+fi
+if splat=$(guest_splat "$dir/console"); then
+	echo "not ok the kernel does not complain # $(echo "$splat" | head -n 1)"
+	failed=1
+else
+	echo "ok the kernel does not complain"
+fi
+! grep -q '^not ok' "$dir/results" || failed=1
+if [ $failed != 0 ]; then
+	echo "---- the end of $dir/console"
+	tail -n 60 "$dir/console" | tr -d '\r'
+fi
+exit $failed

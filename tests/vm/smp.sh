@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# In the guest with two CPUs: what must go on working when something goes away.
+
+. /guest-lib.sh
+
+has_truth()
+{
+	[ "$(folded truth "$1" "$2" | total)" -gt 100000000 ]
+}
+
+# Kernel memory that is in use for good, kB.
+kernel_kb()
+{
+	echo 3 >/proc/sys/vm/drop_caches
+	awk '/^(SUnreclaim|VmallocUsed|Percpu|PageTables|KernelStack):/ {
+		s += $2 } END { print s }' /proc/meminfo
+}
+
+free_kb()
+{
+	awk '/^MemFree:/ { print $2 }' /proc/meminfo
+}
+
+cycle()
+{
+	insmod /kstrata.ko && abuse cycle && rmmod kstrata
+}
+
+cycles()
+{
+	for i in 1 2 3 4 5; do cycle || return 1; done
+	before=$(kernel_kb) free_before=$(free_kb)
+	i=0
+	while [ $i -lt 50 ]; do
+		cycle || return 1
+		i=$((i + 1))
+	done
+	after=$(kernel_kb) free_after=$(free_kb)
+}
+
+# ---- the ABI ----
+
+check "the module loads" insmod /kstrata.ko
+abuse >&3 || note "abuse failed"
+abuse hotplug >&3 || note "abuse hotplug failed"
+chmod 666 /dev/kstrata
+setpriv --reuid 65534 --regid 65534 --clear-groups abuse denied >&3
+chmod 600 /dev/kstrata
+
+# ---- the daemon ----
+
+if daemon_start /tmp/store --hz 199 --sync 1s; then
+	refused "rmmod while the daemon samples" rmmod kstrata
+	truth 300 >/dev/null &
+	load=$!
+	for i in 1 2 3; do
+		echo 0 >/sys/devices/system/cpu/cpu1/online
+		sleep 0.3
+		echo 1 >/sys/devices/system/cpu/cpu1/online
+		sleep 0.3
+	done
+	check "the daemon survives CPUs that go and come" healthy
+	from=$(now_ms)
+	settle
+	sleep 2
+	middle=$(now_ms)
+	check "the daemon has the load" has_truth "$from" "$middle"
+
+	kill -9 "$daemon"
+	wait "$daemon" 2>/dev/null
+	check "a daemon starts after kill -9" \
+		daemon_start /tmp/store --hz 199 --sync 1s
+	# check runs its command in a subshell.
+	daemon=$(pidof kstratad)
+	check "it still has what was stored before" has_truth "$from" "$middle"
+	again=$(now_ms)
+	settle
+	check "it samples on" has_truth "$again" "$(now_ms)"
+	kill "$load"
+	wait "$load" 2>/dev/null
+
+	# ---- mistakes ----
+	kstratad --no-device --store /tmp/other --socket none \
+		--http 127.0.0.1:4040 >/tmp/port.log 2>&1
+	rc=$?
+	if [ $rc != 0 ] && grep -q 4040 /tmp/port.log; then
+		ok "an occupied port: an error that names it"
+	else
+		not_ok "an occupied port: an error that names it" \
+			"exit code $rc, $(tail -n 1 /tmp/port.log)"
+	fi
+
+	kill -TERM "$daemon"
+	wait_for 10 sh -c "! pidof kstratad"
+	[ -z "$(pidof kstratad)" ] && ok "TERM ends the daemon" ||
+		not_ok "TERM ends the daemon" "still there"
+else
+	not_ok "the daemon starts" "$(tail -n 1 /tmp/kstratad.log)"
+fi
+
+if daemon_start /tmp/store --hz 99; then
+	check "a restarted daemon serves what it stored" \
+		has_truth "$from" "$middle"
+	daemon_stop
+	rc=$?
+	[ $rc = 0 ] && ok "TERM: exit code 0" ||
+		not_ok "TERM: exit code 0" "$rc"
+else
+	not_ok "the daemon restarts" "$(tail -n 1 /tmp/kstratad.log)"
+fi
+
+printf 'log-level = info\nhz = banana\n' >/tmp/broken.conf
+kstratad --config /tmp/broken.conf >/tmp/broken.log 2>&1
+rc=$?
+if [ $rc != 0 ] && grep -q 'broken.conf:2' /tmp/broken.log; then
+	ok "a broken configuration: an error that names file and line"
+else
+	not_ok "a broken configuration: an error that names file and line" \
+		"exit code $rc, $(tail -n 1 /tmp/broken.log)"
+fi
+
+# ---- the module goes ----
+
+check "rmmod when the daemon has ended" rmmod kstrata
+kstratad --store /tmp/other --socket none --http none >/tmp/nodev.log 2>&1
+rc=$?
+if [ $rc != 0 ] && grep -q /dev/kstrata /tmp/nodev.log; then
+	ok "no module: an error that names the device"
+else
+	not_ok "no module: an error that names the device" \
+		"exit code $rc, $(tail -n 1 /tmp/nodev.log)"
+fi
+if cycles; then
+	ok "50 cycles of load, session, unload"
+	note "50 cycles: kernel memory $before -> $after kB, free $free_before -> $free_after kB"
+	is "50 cycles leave no kernel memory behind" \
+		"$after - $before < 600 && $free_before - $free_after < 4096"
+else
+	not_ok "50 cycles of load, session, unload" "one failed"
+fi
+cat /tmp/kstratad.log

@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Build the guest's workloads and helpers: BUILD/vm/work/*.
+
+set -eu
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+build=${BUILD:-build}
+case $build in /*) ;; *) build=$top/$build ;; esac
+
+mkdir -p "$build/vm/work"
+for source in "$top"/tests/vm/work/*.c; do
+	program=$build/vm/work/$(basename "$source" .c)
+	[ -z "$(find "$source" "$0" "$top/include/uapi/kstrata.h" \
+		-newer "$program" 2>/dev/null || echo build)" ] && continue
+	# Static: it runs whatever the guest has. Frame pointers: the walk of
+	# user stacks follows them.
+	gcc -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -O1 -g \
+		-fno-omit-frame-pointer -fno-optimize-sibling-calls \
+		-I"$top/include/uapi" -static -o "$program.tmp" "$source" \
+		-lpthread
+	mv "$program.tmp" "$program"
+done

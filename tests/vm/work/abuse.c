@@ -1,0 +1,728 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Everything that include/uapi/kstrata.h promises to a client that misbehaves,
+ * and the bookkeeping that it promises to one that does not. Prints a line
+ * "ok NAME" or "not ok NAME # why" for each promise.
+ *
+ *   abuse           all of them
+ *   abuse denied    the device must refuse to be opened (run it unprivileged)
+ *   abuse cycle     one short session, to be used between load and unload
+ *   abuse hotplug   CPU 1 goes and comes while it is sampled
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <kstrata.h>
+
+#define CPUS 64
+
+struct session {
+	int fd;
+	uint32_t nr_cpus;
+	uint32_t ring_bytes;
+	struct kstrata_ring_consumer *consumer[CPUS];
+	const struct kstrata_ring_producer *producer[CPUS];
+};
+
+static size_t page;
+static int failed;
+
+__attribute__((format(printf, 3, 4))) static void
+verdict(bool good, const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	printf(good ? "ok %s" : "not ok %s # ", name);
+	if (!good) {
+		va_start(ap, fmt);
+		vprintf(fmt, ap);
+		va_end(ap);
+		failed = 1;
+	}
+	putchar('\n');
+	fflush(stdout);
+}
+
+/* want: 0, or the errno that must come. */
+static void expect(const char *name, long result, int want)
+{
+	int got = result < 0 ? errno : 0;
+
+	verdict(got == want, name, "got %s, not %s",
+		got ? strerror(got) : "success",
+		want ? strerror(want) : "success");
+}
+
+static void expect_map(const char *name, void *p, int want)
+{
+	expect(name, p == MAP_FAILED ? -1 : 0, want);
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+static void spin_ms(int ms)
+{
+	int64_t end = now_ns() + ms * INT64_C(1000000);
+
+	while (now_ns() < end)
+		;
+}
+
+static int device(void)
+{
+	int fd = open(KSTRATA_DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0) {
+		perror(KSTRATA_DEVICE);
+		exit(1);
+	}
+	return fd;
+}
+
+static struct kstrata_setup setup_of(uint32_t hz, uint32_t ring_bytes)
+{
+	return (struct kstrata_setup){
+		.size = sizeof(struct kstrata_setup),
+		.sample_hz = hz,
+		.ring_bytes = ring_bytes,
+		.budget = 1000,
+	};
+}
+
+static int toggle(int fd, unsigned long request)
+{
+	struct kstrata_switch sw = { .size = sizeof(sw) };
+
+	return ioctl(fd, request, &sw);
+}
+
+static void session_begin(struct session *s, struct kstrata_setup setup)
+{
+	memset(s, 0, sizeof(*s));
+	s->fd = device();
+	if (ioctl(s->fd, KSTRATA_IOC_SETUP, &setup)) {
+		perror("SETUP");
+		exit(1);
+	}
+	s->nr_cpus = setup.nr_cpus < CPUS ? setup.nr_cpus : CPUS;
+	s->ring_bytes = setup.ring_bytes;
+	for (uint32_t cpu = 0; cpu < s->nr_cpus; cpu++) {
+		void *c = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED,
+			       s->fd, (off_t)KSTRATA_MMAP_CONSUMER(cpu));
+		void *p = mmap(NULL, page + 2 * (size_t)s->ring_bytes,
+			       PROT_READ, MAP_SHARED, s->fd,
+			       (off_t)KSTRATA_MMAP_RING(cpu, page));
+
+		s->consumer[cpu] = c == MAP_FAILED ? NULL : c;
+		s->producer[cpu] = p == MAP_FAILED ? NULL : p;
+	}
+}
+
+static void session_end(struct session *s)
+{
+	for (uint32_t cpu = 0; cpu < s->nr_cpus; cpu++) {
+		if (s->consumer[cpu])
+			munmap(s->consumer[cpu], page);
+		if (s->producer[cpu])
+			munmap((void *)(uintptr_t)s->producer[cpu],
+			       page + 2 * (size_t)s->ring_bytes);
+	}
+	close(s->fd);
+}
+
+static uint64_t head_of(const struct session *s, uint32_t cpu)
+{
+	return __atomic_load_n(&s->producer[cpu]->head, __ATOMIC_ACQUIRE);
+}
+
+typedef void (*record_fn)(const struct kstrata_record *r, void *userdata);
+
+/* All whole records of a ring; false when one makes no sense. */
+static bool drain(struct session *s, uint32_t cpu, record_fn fn, void *userdata)
+{
+	const char *data = (const char *)s->producer[cpu] + page;
+	uint64_t tail = s->consumer[cpu]->tail;
+	uint64_t head = head_of(s, cpu);
+
+	while (tail < head) {
+		const struct kstrata_record *r =
+			(const void *)(data + (tail & (s->ring_bytes - 1)));
+
+		if (r->size < sizeof(*r) || r->size % 8 ||
+		    r->size > head - tail)
+			return false;
+		if (fn)
+			fn(r, userdata);
+		tail += r->size;
+	}
+	__atomic_store_n(&s->consumer[cpu]->tail, tail, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* A child that keeps a CPU busy. */
+static pid_t spinner(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			;
+	}
+	return pid;
+}
+
+static void reap(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* ---- ioctls ------------------------------------------------------------ */
+
+static void test_ioctls(void)
+{
+	struct kstrata_version version = { .size = sizeof(version) };
+	struct kstrata_switch sw = { .size = sizeof(sw) };
+	struct kstrata_setup setup;
+	struct {
+		struct kstrata_setup setup;
+		char more[64];
+	} large;
+	int fd = device();
+
+	expect("unknown ioctl of ours: ENOTTY",
+	       ioctl(fd, _IO(KSTRATA_IOC_MAGIC, 99), &sw), ENOTTY);
+	expect("foreign ioctl: ENOTTY", ioctl(fd, _IO('T', 1), &sw), ENOTTY);
+	expect("VERSION", ioctl(fd, KSTRATA_IOC_VERSION, &version), 0);
+	verdict(version.abi_major == KSTRATA_ABI_MAJOR &&
+			memchr(version.release, 0, sizeof(version.release)) &&
+			version.release[0],
+		"VERSION says who answers", "major %u", version.abi_major);
+	version.size = 4;
+	expect("VERSION too small: EINVAL",
+	       ioctl(fd, KSTRATA_IOC_VERSION, &version), EINVAL);
+	expect("unreadable argument: EFAULT",
+	       ioctl(fd, KSTRATA_IOC_SETUP, (void *)8), EFAULT);
+	expect("START before SETUP: EINVAL", toggle(fd, KSTRATA_IOC_START),
+	       EINVAL);
+	expect("STOP before SETUP: EINVAL", toggle(fd, KSTRATA_IOC_STOP),
+	       EINVAL);
+	expect_map("mmap before SETUP: EBADFD",
+		   mmap(NULL, page, PROT_READ, MAP_SHARED, fd,
+			(off_t)KSTRATA_MMAP_CONSUMER(0)),
+		   EBADFD);
+
+	setup = setup_of(99, 0);
+	setup.size = sizeof(setup) - 8;
+	expect("SETUP too small: EINVAL", ioctl(fd, KSTRATA_IOC_SETUP, &setup),
+	       EINVAL);
+	setup.size = 0;
+	expect("SETUP of size 0: EINVAL", ioctl(fd, KSTRATA_IOC_SETUP, &setup),
+	       EINVAL);
+	memset(&large, 0, sizeof(large));
+	large.setup = setup_of(99, 0);
+	large.setup.size = sizeof(large);
+	large.more[63] = 1;
+	expect("SETUP larger, tail not zero: E2BIG",
+	       ioctl(fd, KSTRATA_IOC_SETUP, &large), E2BIG);
+	setup = setup_of(99, 0);
+	setup.size = 0xfffffff0;
+	expect("SETUP of an absurd size: E2BIG",
+	       ioctl(fd, KSTRATA_IOC_SETUP, &setup), E2BIG);
+
+#define REFUSED(what, field, value)                                            \
+	do {                                                                   \
+		setup = setup_of(99, 0);                                       \
+		setup.field = (value);                                         \
+		expect("SETUP " what ": EINVAL",                               \
+		       ioctl(fd, KSTRATA_IOC_SETUP, &setup), EINVAL);          \
+	} while (0)
+	REFUSED("with an unknown flag", flags, 1u << 31);
+	REFUSED("with a reserved word", reserved, 1);
+	REFUSED("at too high a rate", sample_hz, KSTRATA_HZ_MAX + 1);
+	REFUSED("with rings not a power of two", ring_bytes, 3u << 14);
+	REFUSED("with rings too small", ring_bytes, 1u << 13);
+	REFUSED("with rings too large", ring_bytes, 1u << 27);
+	REFUSED("with a watermark as large as the ring", watermark_bytes,
+		KSTRATA_RING_BYTES_DEFAULT);
+	REFUSED("with too deep kernel stacks", kernel_depth,
+		KSTRATA_KERNEL_DEPTH_MAX + 1);
+	REFUSED("with too deep user stacks", user_depth,
+		KSTRATA_USER_DEPTH_MAX + 1);
+	REFUSED("with a budget beyond all time", budget, 1001);
+#undef REFUSED
+
+	large.more[63] = 0;
+	expect("SETUP larger, tail zero",
+	       ioctl(fd, KSTRATA_IOC_SETUP, &large), 0);
+	verdict(large.setup.nr_cpus > 0 &&
+			large.setup.ring_bytes == KSTRATA_RING_BYTES_DEFAULT &&
+			large.setup.sample_hz == 99 &&
+			large.setup.user_depth == 127,
+		"SETUP writes back what is in force", "%u cpus, rings of %u",
+		large.setup.nr_cpus, large.setup.ring_bytes);
+	setup = setup_of(99, 0);
+	expect("SETUP twice: EBUSY", ioctl(fd, KSTRATA_IOC_SETUP, &setup),
+	       EBUSY);
+	sw.flags = 1;
+	expect("START with a flag: EINVAL", ioctl(fd, KSTRATA_IOC_START, &sw),
+	       EINVAL);
+	expect("STOP while not running: EINVAL", toggle(fd, KSTRATA_IOC_STOP),
+	       EINVAL);
+	expect("START", toggle(fd, KSTRATA_IOC_START), 0);
+	expect("START twice: EALREADY", toggle(fd, KSTRATA_IOC_START),
+	       EALREADY);
+	expect("STOP", toggle(fd, KSTRATA_IOC_STOP), 0);
+	expect("START again", toggle(fd, KSTRATA_IOC_START), 0);
+	close(fd);
+}
+
+static void test_sessions(void)
+{
+	int fds[KSTRATA_SESSIONS_MAX], n = 0;
+
+	while (n < KSTRATA_SESSIONS_MAX) {
+		fds[n] = open(KSTRATA_DEVICE, O_RDWR);
+		if (fds[n] < 0)
+			break;
+		n++;
+	}
+	verdict(n == KSTRATA_SESSIONS_MAX, "as many sessions as promised",
+		"only %d", n);
+	expect("one session more: EBUSY", open(KSTRATA_DEVICE, O_RDWR), EBUSY);
+	while (n)
+		close(fds[--n]);
+	n = open(KSTRATA_DEVICE, O_RDWR);
+	expect("a session after others ended", n, 0);
+	close(n);
+}
+
+/* ---- mappings ---------------------------------------------------------- */
+
+static void test_mappings(void)
+{
+	struct session s;
+	size_t ring;
+	void *p;
+	pid_t pid;
+	int status = 0;
+
+	session_begin(&s, setup_of(99, 1u << 16));
+	ring = page + 2 * (size_t)s.ring_bytes;
+	verdict(s.consumer[0] && s.producer[0], "map a ring", "%s",
+		strerror(errno));
+	if (!s.consumer[0] || !s.producer[0])
+		exit(1);
+	verdict(s.producer[0]->ring_bytes == s.ring_bytes &&
+			s.producer[0]->cpu == 0,
+		"the producer page names its ring", "%u bytes, CPU %u",
+		s.producer[0]->ring_bytes, s.producer[0]->cpu);
+
+#define MAP(len, prot, flags, offset)                                          \
+	mmap(NULL, len, prot, flags, s.fd, (off_t)(offset))
+	expect_map("ring mapped writable: EPERM",
+		   MAP(ring, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       KSTRATA_MMAP_RING(0, page)),
+		   EPERM);
+	expect_map("ring mapped executable: EPERM",
+		   MAP(ring, PROT_READ | PROT_EXEC, MAP_SHARED,
+		       KSTRATA_MMAP_RING(0, page)),
+		   EPERM);
+	expect_map("private mapping of a ring: EINVAL",
+		   MAP(ring, PROT_READ, MAP_PRIVATE,
+		       KSTRATA_MMAP_RING(0, page)),
+		   EINVAL);
+	expect_map("private mapping of a consumer page: EINVAL",
+		   MAP(page, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		       KSTRATA_MMAP_CONSUMER(0)),
+		   EINVAL);
+	expect_map("ring a page too short: EINVAL",
+		   MAP(ring - page, PROT_READ, MAP_SHARED,
+		       KSTRATA_MMAP_RING(0, page)),
+		   EINVAL);
+	expect_map("ring a page too long: EINVAL",
+		   MAP(ring + page, PROT_READ, MAP_SHARED,
+		       KSTRATA_MMAP_RING(0, page)),
+		   EINVAL);
+	expect_map("consumer page and more: EINVAL",
+		   MAP(2 * page, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       KSTRATA_MMAP_CONSUMER(0)),
+		   EINVAL);
+	expect_map("an offset within a ring: EINVAL",
+		   MAP(page, PROT_READ, MAP_SHARED,
+		       KSTRATA_MMAP_RING(0, page) + page),
+		   EINVAL);
+	expect_map("no such CPU: ENXIO",
+		   MAP(page, PROT_READ, MAP_SHARED,
+		       KSTRATA_MMAP_CONSUMER(s.nr_cpus)),
+		   ENXIO);
+	expect_map("a CPU far out: ENXIO",
+		   MAP(page, PROT_READ, MAP_SHARED,
+		       KSTRATA_MMAP_CONSUMER(1u << 20)),
+		   ENXIO);
+#undef MAP
+
+	p = (void *)(uintptr_t)s.producer[0];
+	expect("mprotect a ring writable: EACCES",
+	       mprotect(p, ring, PROT_READ | PROT_WRITE), EACCES);
+	p = mremap(p, ring, ring + page, MREMAP_MAYMOVE);
+	verdict(p == MAP_FAILED, "a ring cannot grow", "mremap did it");
+	p = mremap(s.consumer[0], page, 2 * page, MREMAP_MAYMOVE);
+	verdict(p == MAP_FAILED, "a consumer page cannot grow",
+		"mremap did it");
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		/* The kernel is asked to read it: no signal, no log line. */
+		int fds[2];
+
+		if (pipe(fds))
+			_exit(2);
+		_exit(write(fds[1], s.consumer[0], 8) < 0 && errno == EFAULT ?
+			      0 :
+			      1);
+	}
+	waitpid(pid, &status, 0);
+	verdict(status == 0, "a child does not inherit the mapping",
+		"status %x", status);
+
+	/* The mapping outlives the descriptor. */
+	expect("START with mappings", toggle(s.fd, KSTRATA_IOC_START), 0);
+	close(s.fd);
+	spin_ms(50);
+	verdict(s.producer[0]->ring_bytes == s.ring_bytes,
+		"a mapping outlives its descriptor", "it changed");
+	s.fd = -1;
+	session_end(&s);
+}
+
+/* ---- sampling ---------------------------------------------------------- */
+
+static void test_hostile_tail(void)
+{
+	struct session s;
+	uint64_t x = 88172645463325252u, before = 0, after = 0;
+	int64_t end;
+	pid_t child = spinner();
+
+	session_begin(&s, setup_of(2000, 1u << 14));
+	toggle(s.fd, KSTRATA_IOC_START);
+	end = now_ns() + 2 * INT64_C(1000000000);
+	for (unsigned int i = 0; now_ns() < end; i++) {
+		uint32_t cpu = i % s.nr_cpus;
+		uint64_t tail;
+
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		tail = i % 3 == 0 ? x :
+		       i % 3 == 1 ? head_of(&s, cpu) + x % (1u << 16) :
+				    head_of(&s, cpu) - x % (1u << 16);
+		if (s.producer[cpu])
+			__atomic_store_n(&s.consumer[cpu]->tail, tail,
+					 __ATOMIC_RELEASE);
+	}
+	expect("STOP after two seconds of wild tails",
+	       toggle(s.fd, KSTRATA_IOC_STOP), 0);
+	for (uint32_t cpu = 0; cpu < s.nr_cpus; cpu++) {
+		s.consumer[cpu]->tail = head_of(&s, cpu);
+		before += s.producer[cpu]->samples;
+	}
+	toggle(s.fd, KSTRATA_IOC_START);
+	spin_ms(300);
+	toggle(s.fd, KSTRATA_IOC_STOP);
+	for (uint32_t cpu = 0; cpu < s.nr_cpus; cpu++) {
+		after += s.producer[cpu]->samples;
+		verdict(drain(&s, cpu, NULL, NULL),
+			"the ring is sound once the tail is", "CPU %u", cpu);
+	}
+	verdict(after > before, "sampling goes on once the tail is sound",
+		"%llu samples", (unsigned long long)before);
+	reap(child);
+	session_end(&s);
+}
+
+static void test_poll(void)
+{
+	struct kstrata_setup setup = setup_of(2000, 1u << 16);
+	struct session s;
+	struct pollfd p;
+	pid_t child;
+	int r;
+
+	setup.watermark_bytes = 8192;
+	session_begin(&s, setup);
+	p = (struct pollfd){ .fd = s.fd, .events = POLLIN };
+	verdict(poll(&p, 1, 0) == 0, "poll() of empty rings: nothing",
+		"revents %x", p.revents);
+	child = spinner();
+	toggle(s.fd, KSTRATA_IOC_START);
+	r = poll(&p, 1, 20000);
+	verdict(r == 1 && (p.revents & POLLIN), "poll() wakes at the watermark",
+		"returned %d, revents %x", r, p.revents);
+	toggle(s.fd, KSTRATA_IOC_STOP);
+	reap(child);
+	session_end(&s);
+}
+
+struct tally {
+	uint64_t samples;
+	uint64_t weight;
+	uint64_t lost;
+	uint64_t lost_weight;
+	uint64_t last_time;
+	bool backwards;
+	bool unsound;
+};
+
+static void tally(const struct kstrata_record *r, void *userdata)
+{
+	struct tally *t = userdata;
+
+	if (r->time < t->last_time)
+		t->backwards = true;
+	t->last_time = r->time;
+	if (r->type == KSTRATA_RECORD_SAMPLE) {
+		const struct kstrata_sample *sample = (const void *)r;
+
+		t->samples++;
+		t->weight += sample->weight;
+		if (r->size != sample->frames_offset +
+				       8u * (sample->nr_kernel +
+					     sample->nr_user))
+			t->unsound = true;
+	} else if (r->type == KSTRATA_RECORD_LOST) {
+		const struct kstrata_lost *lost = (const void *)r;
+
+		t->lost += lost->lost;
+		t->lost_weight += lost->weight;
+	}
+}
+
+static void test_lost(void)
+{
+	struct tally t[CPUS] = { 0 };
+	struct session s;
+	int64_t begin, end;
+	uint64_t lost = 0;
+	pid_t child = spinner();
+
+	session_begin(&s, setup_of(2000, 1u << 14));
+	begin = now_ns();
+	toggle(s.fd, KSTRATA_IOC_START);
+	spin_ms(1000); /* nobody drains */
+	end = now_ns() + INT64_C(500000000);
+	while (now_ns() < end)
+		for (uint32_t cpu = 0; cpu < s.nr_cpus; cpu++)
+			if (!drain(&s, cpu, tally, &t[cpu]))
+				t[cpu].unsound = true;
+	toggle(s.fd, KSTRATA_IOC_STOP);
+	end = now_ns();
+	for (uint32_t cpu = 0; cpu < s.nr_cpus; cpu++) {
+		const struct kstrata_ring_producer *p = s.producer[cpu];
+		uint64_t all;
+
+		if (!drain(&s, cpu, tally, &t[cpu]))
+			t[cpu].unsound = true;
+		verdict(!t[cpu].unsound, "records are sound", "CPU %u", cpu);
+		verdict(!t[cpu].backwards, "time does not go back", "CPU %u",
+			cpu);
+		verdict(t[cpu].lost == p->lost,
+			"LOST records tell all that was lost",
+			"CPU %u: %llu, counter %llu", cpu,
+			(unsigned long long)t[cpu].lost,
+			(unsigned long long)p->lost);
+		verdict(t[cpu].lost_weight == p->lost_weight,
+			"LOST records tell the weight that was lost",
+			"CPU %u: %llu, counter %llu", cpu,
+			(unsigned long long)t[cpu].lost_weight,
+			(unsigned long long)p->lost_weight);
+		verdict(t[cpu].samples == p->samples,
+			"samples are all delivered",
+			"CPU %u: %llu, counter %llu", cpu,
+			(unsigned long long)t[cpu].samples,
+			(unsigned long long)p->samples);
+		/* What was seen, lost and idle is the time that went by. */
+		all = t[cpu].weight + p->lost_weight + p->idle_weight;
+		verdict(all <= (uint64_t)(end - begin) &&
+				all >= (uint64_t)(end - begin) / 10 * 9,
+			"weights add up to the time that went by",
+			"CPU %u: %llu of %lld", cpu, (unsigned long long)all,
+			(long long)(end - begin));
+		lost += p->lost;
+	}
+	verdict(lost > 0, "a full ring drops and counts", "nothing was lost");
+	reap(child);
+	session_end(&s);
+}
+
+struct events {
+	uint32_t pid;
+	bool exec;
+	bool comm;
+	bool exit;
+	bool last;
+};
+
+static void event(const struct kstrata_record *r, void *userdata)
+{
+	const struct kstrata_task *task = (const void *)r;
+	struct events *e = userdata;
+
+	if (r->type != KSTRATA_RECORD_TASK || task->pid != e->pid)
+		return;
+	if (task->event == KSTRATA_TASK_EXEC && !strcmp(task->comm, "true"))
+		e->exec = true;
+	if (task->event == KSTRATA_TASK_COMM && !strcmp(task->comm, "renamed"))
+		e->comm = true;
+	if (task->event == KSTRATA_TASK_EXIT) {
+		e->exit = true;
+		e->last = r->flags & KSTRATA_TASK_LAST;
+	}
+}
+
+static void test_tasks(void)
+{
+	struct events e = { 0 };
+	struct session s;
+	pid_t pid;
+
+	session_begin(&s, setup_of(99, 0));
+	toggle(s.fd, KSTRATA_IOC_START);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_NAME, "renamed");
+		execl("/busybox/true", "true", NULL);
+		_exit(127);
+	}
+	waitpid(pid, NULL, 0);
+	spin_ms(100);
+	toggle(s.fd, KSTRATA_IOC_STOP);
+	e.pid = (uint32_t)pid;
+	for (uint32_t cpu = 0; cpu < s.nr_cpus; cpu++)
+		drain(&s, cpu, event, &e);
+	verdict(e.comm, "COMM record of a renamed child", "none");
+	verdict(e.exec, "EXEC record of a child", "none");
+	verdict(e.exit, "EXIT record of a child", "none");
+	verdict(e.last, "EXIT of the last thread says so", "it does not");
+	session_end(&s);
+}
+
+/* ---- the other ways to be run ------------------------------------------ */
+
+static int online(int cpu, bool on)
+{
+	char path[64];
+	FILE *f;
+	int r;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online",
+		 cpu);
+	f = fopen(path, "w");
+	if (!f)
+		return -1;
+	r = fputs(on ? "1" : "0", f) < 0 ? -1 : 0;
+	return fclose(f) ? -1 : r;
+}
+
+static void pin(pid_t pid, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(pid, sizeof(set), &set);
+}
+
+static void test_hotplug(void)
+{
+	struct session s;
+	pid_t child = spinner();
+	bool went = true, silent = true, resumed = true;
+
+	session_begin(&s, setup_of(500, 1u << 20));
+	toggle(s.fd, KSTRATA_IOC_START);
+	for (int i = 0; i < 5; i++) {
+		uint64_t n;
+
+		if (online(1, false))
+			went = false;
+		n = s.producer[1]->samples;
+		spin_ms(200);
+		if (s.producer[1]->samples != n)
+			silent = false;
+		if (online(1, true))
+			went = false;
+		pin(child, 1);
+		for (int wait = 0; wait < 50; wait++) {
+			spin_ms(100);
+			if (s.producer[1]->samples > n)
+				break;
+		}
+		if (s.producer[1]->samples == n)
+			resumed = false;
+		for (uint32_t cpu = 0; cpu < s.nr_cpus; cpu++)
+			drain(&s, cpu, NULL, NULL);
+	}
+	verdict(went, "CPU 1 goes and comes five times", "%s",
+		strerror(errno));
+	verdict(silent, "no sample from a CPU that is offline", "some came");
+	verdict(resumed, "samples resume when a CPU comes back", "they do not");
+	reap(child);
+	session_end(&s);
+}
+
+static void cycle(void)
+{
+	struct session s;
+
+	session_begin(&s, setup_of(1000, 1u << 16));
+	toggle(s.fd, KSTRATA_IOC_START);
+	spin_ms(20);
+	session_end(&s);
+}
+
+int main(int argc, char **argv)
+{
+	page = (size_t)sysconf(_SC_PAGESIZE);
+	if (argc == 2 && !strcmp(argv[1], "denied")) {
+		expect("unprivileged open: EPERM",
+		       open(KSTRATA_DEVICE, O_RDWR), EPERM);
+	} else if (argc == 2 && !strcmp(argv[1], "cycle")) {
+		cycle();
+	} else if (argc == 2 && !strcmp(argv[1], "hotplug")) {
+		test_hotplug();
+	} else {
+		test_ioctls();
+		test_sessions();
+		test_mappings();
+		test_hostile_tail();
+		test_poll();
+		test_lost();
+		test_tasks();
+	}
+	return failed;
+}
