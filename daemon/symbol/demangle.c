@@ -15,7 +15,7 @@
  */
 #define MANGLED_MAX 16384
 #define READABLE_MAX 16384
-/* Not for C++: libiberty prints those without heap, see print() and D below. */
+/* Where the demangler cannot be stopped half-way. */
 #define BACK_REFERENCES_MAX 16
 #define D_MANGLED_MAX 2048
 
@@ -58,13 +58,10 @@ static size_t count_char(const char *s, char c)
 /* The readable name, malloc'ed, or NULL. */
 static char *take(struct printer *p, bool done)
 {
-	char *out = p->out.data;
-
 	if (done && !p->full && p->out.len) {
 		buf_char(&p->out, '\0');
-		out = p->out.data;
 		if (!p->out.err)
-			return out;
+			return p->out.data;
 	}
 	buf_release(&p->out);
 	return NULL;
@@ -80,31 +77,33 @@ static bool has_punycode(const char *s)
 	return false;
 }
 
+typedef int (*demangler)(const char *mangled, int options,
+			 demangle_callbackref callback, void *userdata);
+
+static bool run(struct printer *p, demangler fn, const char *symbol)
+{
+	if (setjmp(p->limit))
+		return false;
+	return fn(symbol, DMGL_NO_OPTS, print, p) != 0;
+}
+
 static char *demangle_rust(const char *symbol)
 {
-	/* volatile: lives across longjmp(). */
 	struct printer p = { .unwind = true };
-	volatile int done = 0;
 
 	if (symbol[1] == 'R' && has_punycode(symbol)) {
 		if (count_char(symbol, 'B') > BACK_REFERENCES_MAX)
 			return NULL;
 		p.unwind = false;
 	}
-	if (!setjmp(p.limit))
-		done = rust_demangle_callback(symbol, DMGL_NO_OPTS, print, &p);
-	return take(&p, done != 0);
+	return take(&p, run(&p, rust_demangle_callback, symbol));
 }
 
 static char *demangle_cxx(const char *symbol)
 {
 	struct printer p = { .unwind = true };
-	volatile int done = 0;
 
-	if (!setjmp(p.limit))
-		done = cplus_demangle_v3_callback(symbol, DMGL_NO_OPTS, print,
-						  &p);
-	return take(&p, done != 0);
+	return take(&p, run(&p, cplus_demangle_v3_callback, symbol));
 }
 
 static char *demangle_d(const char *symbol)

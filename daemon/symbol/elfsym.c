@@ -1,70 +1,91 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "symbol/elfsym.h"
 
-#include "base/buf.h"
-#include "base/hash.h"
-#include "symbol/demangle.h"
+#include "symbol/elfplt.h"
+#include "symbol/symtable.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* What a hostile file may cost at most. */
 #define SECTIONS_MAX 65536
-#define SYMBOLS_MAX (8u << 20)
-#define NAMES_BYTES_MAX (512u << 20)
-#define SECTION_BYTES_MAX (1u << 30)
-#define NAME_MAX_LEN 16384
+#define SECTION_BYTES_MAX (256u << 20)
 #define SEGMENTS_MAX 64
-/* How many enclosing symbols a look-up tries. */
-#define NESTING_MAX 16
-
-struct entry {
-	uint64_t offset; /* in the file */
-	uint32_t size;
-	uint32_t name; /* offset in names */
-};
-
-struct segment {
-	uint64_t vaddr, offset, size;
-};
-
-/* Before sorting: what decides between aliases. */
-struct candidate {
-	struct entry e;
-	uint8_t rank; /* smaller is better */
-	bool sized;
-};
+#define NOTE_BYTES_MAX 65536
 
 struct elfsym {
-	struct entry *v;
-	size_t nr;
-	struct buf names; /* as the file has them */
-	struct memo {
-		uint32_t entry;
-		char *name; /* demangled */
-	} *memo;
-	size_t nr_memo, cap_memo;
-	struct hash_index memo_index; /* id: position + 1 */
+	struct symtable *table;
 	char build_id[2 * 64 + 1];
+};
+
+struct range {
+	uint64_t vaddr, size;
+	uint64_t offset; /* of a segment in the file */
 };
 
 struct loader {
 	struct elfsym *out;
 	Elf *elf;
-	struct segment segments[SEGMENTS_MAX];
+	bool thumb; /* bit 0 of an address tells the instruction set */
+	struct range segments[SEGMENTS_MAX];
 	size_t nr_segments;
-	struct candidate *v;
-	size_t nr, cap;
+	struct range *sections; /* by index; size 0: not executable */
+	size_t nr_sections;
 };
+
+/*
+ * libelf allocates what the header's counts ask for, and a sparse file can
+ * back any count: look before it does.
+ */
+static int check_header(int fd)
+{
+	union {
+		unsigned char ident[EI_NIDENT];
+		Elf32_Ehdr h32;
+		Elf64_Ehdr h64;
+	} h;
+	ssize_t n = pread(fd, &h, sizeof(h), 0);
+	bool swap, wide;
+	uint64_t shoff;
+	uint16_t shnum, shentsize, phnum;
+
+	if (n < 0)
+		return -errno;
+	if ((size_t)n < sizeof(h.h32) || memcmp(h.ident, ELFMAG, SELFMAG))
+		return -ENOEXEC;
+	wide = h.ident[EI_CLASS] == ELFCLASS64;
+	swap = h.ident[EI_DATA] !=
+	       (BYTE_ORDER == LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB);
+	if (wide && (size_t)n < sizeof(h.h64))
+		return -ENOEXEC;
+	shnum = wide ? h.h64.e_shnum : h.h32.e_shnum;
+	phnum = wide ? h.h64.e_phnum : h.h32.e_phnum;
+	shentsize = wide ? h.h64.e_shentsize : h.h32.e_shentsize;
+	shoff = wide ? h.h64.e_shoff : h.h32.e_shoff;
+	if (swap) {
+		shentsize = __builtin_bswap16(shentsize);
+		shoff = wide ? __builtin_bswap64(shoff) :
+			       __builtin_bswap32((uint32_t)shoff);
+	}
+	/* Numbers past 16 bits are kept elsewhere: no program has that many. */
+	if ((shoff && !shnum) || phnum == PN_XNUM)
+		return -EFBIG;
+	if (shoff && shentsize != (wide ? sizeof(Elf64_Shdr) :
+					  sizeof(Elf32_Shdr)))
+		return -ENOEXEC;
+	return 0;
+}
 
 static bool to_offset(const struct loader *l, uint64_t vaddr, uint64_t *offset,
 		      uint64_t *room)
 {
 	for (size_t i = 0; i < l->nr_segments; i++) {
-		const struct segment *s = &l->segments[i];
+		const struct range *s = &l->segments[i];
 
 		if (vaddr - s->vaddr >= s->size)
 			continue;
@@ -75,91 +96,134 @@ static bool to_offset(const struct loader *l, uint64_t vaddr, uint64_t *offset,
 	return false;
 }
 
+/* The GNU build-id among these notes, if there. */
+static void read_build_id(struct elfsym *e, Elf_Data *data)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t at = 0, name_at, desc_at;
+	GElf_Nhdr note;
+
+	if (!data || !data->d_buf || e->build_id[0])
+		return;
+	while ((at = gelf_getnote(data, at, &note, &name_at, &desc_at))) {
+		const uint8_t *desc = (const uint8_t *)data->d_buf + desc_at;
+
+		if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != 4 ||
+		    memcmp((char *)data->d_buf + name_at, "GNU", 4) ||
+		    note.n_descsz > 64)
+			continue;
+		for (size_t i = 0; i < note.n_descsz; i++) {
+			e->build_id[2 * i] = hex[desc[i] >> 4];
+			e->build_id[2 * i + 1] = hex[desc[i] & 15];
+		}
+		return;
+	}
+}
+
 static int load_segments(struct loader *l)
 {
+	GElf_Ehdr ehdr;
 	size_t nr;
 
-	if (elf_getphdrnum(l->elf, &nr) < 0)
+	if (!gelf_getehdr(l->elf, &ehdr) || elf_getphdrnum(l->elf, &nr) < 0)
 		return -ENOEXEC;
+	l->thumb = ehdr.e_machine == EM_ARM;
 	for (size_t i = 0; i < nr && l->nr_segments < SEGMENTS_MAX; i++) {
 		GElf_Phdr p;
 
 		if (!gelf_getphdr(l->elf, (int)i, &p))
 			return -ENOEXEC;
-		if (p.p_type != PT_LOAD || !(p.p_flags & PF_X) || !p.p_filesz)
-			continue;
-		l->segments[l->nr_segments++] = (struct segment){
-			p.p_vaddr, p.p_offset, p.p_filesz,
-		};
+		if (p.p_type == PT_NOTE && p.p_filesz <= NOTE_BYTES_MAX)
+			read_build_id(l->out,
+				      elf_getdata_rawchunk(
+					      l->elf, (int64_t)p.p_offset,
+					      p.p_filesz,
+					      p.p_align == 8 ? ELF_T_NHDR8 :
+							       ELF_T_NHDR));
+		if (p.p_type == PT_LOAD && (p.p_flags & PF_X) && p.p_filesz)
+			l->segments[l->nr_segments++] = (struct range){
+				p.p_vaddr, p.p_filesz, p.p_offset,
+			};
 	}
 	return 0;
 }
 
-static uint8_t rank_of(const GElf_Sym *sym, const char *name)
+static unsigned int rank_of(const GElf_Sym *sym, const char *name)
 {
 	unsigned int bind = GELF_ST_BIND(sym->st_info);
-	unsigned int underscores = 0;
+	unsigned int rank = 0;
 
-	while (underscores < 3 && name[underscores] == '_')
-		underscores++;
 	/* A mangled name's underscore is the compiler's. */
-	if (!strncmp(name, "_Z", 2) || !strncmp(name, "_R", 2))
-		underscores = 0;
-	return (uint8_t)((GELF_ST_TYPE(sym->st_info) == STT_NOTYPE ? 64 : 0) +
-			 (bind == STB_GLOBAL ? 0 :
-			  bind == STB_WEAK   ? 16 :
-					       32) +
-			 underscores);
+	if (strncmp(name, "_Z", 2) != 0 && strncmp(name, "_R", 2) != 0)
+		while (rank < SYMTABLE_UNDERSCORES && name[rank] == '_')
+			rank++;
+	if (bind == STB_WEAK)
+		rank |= SYMTABLE_WEAK;
+	else if (bind == STB_LOCAL)
+		rank |= SYMTABLE_LOCAL;
+	if (!sym->st_size)
+		rank |= SYMTABLE_NO_SIZE;
+	if (GELF_ST_TYPE(sym->st_info) == STT_NOTYPE)
+		rank |= SYMTABLE_LABEL;
+	return rank;
 }
 
-static int add_symbol(struct loader *l, const GElf_Sym *sym, const char *name,
-		      size_t name_len)
+/* room: how far it may reach when size is 0. */
+static int add(struct loader *l, uint64_t vaddr, uint64_t size, uint64_t room,
+	       const char *name, size_t name_len, unsigned int rank)
 {
-	uint64_t offset, room, size = sym->st_size;
-	struct candidate *c;
+	uint64_t offset, mapped;
 
-	if (!to_offset(l, sym->st_value, &offset, &room))
+	if (!to_offset(l, vaddr, &offset, &mapped))
 		return 0;
-	if (l->nr >= SYMBOLS_MAX || l->out->names.len > NAMES_BYTES_MAX)
-		return -EFBIG;
-	if (l->nr == l->cap) {
-		size_t want = l->cap ? l->cap * 2 : 256;
-		struct candidate *v = realloc(l->v, want * sizeof(*v));
-
-		if (!v)
-			return -ENOMEM;
-		l->v = v;
-		l->cap = want;
-	}
-	if (!size || size > room)
-		size = room;
-	c = &l->v[l->nr++];
-	*c = (struct candidate){
-		.e.offset = offset,
-		.e.size = (uint32_t)min_u64(size, UINT32_MAX),
-		.e.name = (uint32_t)l->out->names.len,
-		.rank = rank_of(sym, name),
-		.sized = sym->st_size != 0,
-	};
-	buf_add(&l->out->names, name, name_len);
-	buf_char(&l->out->names, '\0');
-	return l->out->names.err;
+	return symtable_add(l->out->table, offset,
+			    min_u64(size ? size : room, mapped), name, name_len,
+			    rank);
 }
 
-static bool is_function(const GElf_Sym *sym, const char *name)
+static bool is_function(const struct loader *l, const GElf_Sym *sym,
+			const char *name)
 {
-	unsigned int type = GELF_ST_TYPE(sym->st_info);
+	const struct range *s;
 
 	if (sym->st_shndx == SHN_UNDEF || sym->st_shndx == SHN_ABS || !*name)
 		return false;
-	if (type == STT_FUNC || type == STT_GNU_IFUNC)
+	switch (GELF_ST_TYPE(sym->st_info)) {
+	case STT_FUNC:
+	case STT_GNU_IFUNC:
 		return true;
-	/* Hand-written assembly; not "$x", ".L1" and the like. */
-	return type == STT_NOTYPE && name[0] != '$' && name[0] != '.';
+	case STT_NOTYPE:
+		/* Not "$x", ".L1" and the like, nor "_etext" past the end. */
+		if (name[0] == '$' || name[0] == '.' ||
+		    sym->st_shndx >= l->nr_sections)
+			return false;
+		s = &l->sections[sym->st_shndx];
+		return sym->st_value - s->vaddr < s->size;
+	default:
+		return false;
+	}
+}
+
+static int add_symbol(struct loader *l, const GElf_Sym *sym, const char *name,
+		      size_t name_len, unsigned int rank)
+{
+	uint64_t vaddr = sym->st_value, room = UINT64_MAX;
+
+	if (l->thumb)
+		vaddr &= ~UINT64_C(1);
+	if (sym->st_shndx < l->nr_sections) {
+		const struct range *s = &l->sections[sym->st_shndx];
+
+		if (vaddr - s->vaddr < s->size)
+			room = s->size - (vaddr - s->vaddr);
+	}
+	return add(l, vaddr, sym->st_size, room, name, name_len,
+		   rank | rank_of(sym, name));
 }
 
 static int load_table(struct loader *l, Elf_Scn *scn, const GElf_Shdr *shdr)
 {
+	unsigned int rank = shdr->sh_type == SHT_DYNSYM ? SYMTABLE_DYNSYM : 0;
 	GElf_Shdr strings_shdr;
 	Elf_Scn *strings_scn;
 	Elf_Data *symbols, *strings;
@@ -167,7 +231,7 @@ static int load_table(struct loader *l, Elf_Scn *scn, const GElf_Shdr *shdr)
 
 	strings_scn = elf_getscn(l->elf, shdr->sh_link);
 	if (!strings_scn || !gelf_getshdr(strings_scn, &strings_shdr) ||
-	    strings_shdr.sh_type != SHT_STRTAB || !shdr->sh_entsize)
+	    strings_shdr.sh_type != SHT_STRTAB)
 		return 0;
 	if (shdr->sh_size > SECTION_BYTES_MAX ||
 	    strings_shdr.sh_size > SECTION_BYTES_MAX)
@@ -180,7 +244,6 @@ static int load_table(struct loader *l, Elf_Scn *scn, const GElf_Shdr *shdr)
 	for (size_t i = 0; i < nr && i <= INT32_MAX; i++) {
 		const char *name, *nul;
 		GElf_Sym sym;
-		size_t room;
 		int r;
 
 		if (!gelf_getsym(symbols, (int)i, &sym))
@@ -188,104 +251,89 @@ static int load_table(struct loader *l, Elf_Scn *scn, const GElf_Shdr *shdr)
 		if (sym.st_name >= strings->d_size)
 			continue;
 		name = (const char *)strings->d_buf + sym.st_name;
-		room = strings->d_size - sym.st_name;
-		nul = memchr(name, '\0',
-			     room < NAME_MAX_LEN ? room : NAME_MAX_LEN);
-		if (!nul || !is_function(&sym, name))
+		nul = memchr(name, '\0', min_u64(strings->d_size - sym.st_name,
+						 SYMTABLE_NAME_MAX));
+		if (!nul || !is_function(l, &sym, name))
 			continue;
-		r = add_symbol(l, &sym, name, (size_t)(nul - name));
+		r = add_symbol(l, &sym, name, (size_t)(nul - name), rank);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-/* The GNU build-id note among this section's, if there. */
-static void load_build_id(struct elfsym *e, Elf_Scn *scn, const GElf_Shdr *shdr)
+static int add_stub(void *userdata, uint64_t vaddr, uint32_t size,
+		    const char *name, size_t len)
 {
-	Elf_Data *data;
-	size_t at = 0, name_at, desc_at;
-	GElf_Nhdr note;
-
-	if (e->build_id[0] || shdr->sh_size > 65536)
-		return;
-	data = elf_getdata(scn, NULL);
-	if (!data || !data->d_buf)
-		return;
-	while ((at = gelf_getnote(data, at, &note, &name_at, &desc_at))) {
-		const uint8_t *desc = (const uint8_t *)data->d_buf + desc_at;
-
-		if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != 4 ||
-		    memcmp((char *)data->d_buf + name_at, "GNU", 4) ||
-		    note.n_descsz > 64)
-			continue;
-		for (size_t i = 0; i < note.n_descsz; i++) {
-			static const char hex[] = "0123456789abcdef";
-
-			e->build_id[2 * i] = hex[desc[i] >> 4];
-			e->build_id[2 * i + 1] = hex[desc[i] & 15];
-		}
-		return;
-	}
+	return add(userdata, vaddr, size, size, name, len, SYMTABLE_PLT);
 }
 
+/* What the names' addresses are checked against; the build-id on the way. */
 static int load_sections(struct loader *l)
 {
 	Elf_Scn *scn = NULL;
-	size_t nr = 0;
+	size_t nr;
+
+	if (elf_getshdrnum(l->elf, &nr) < 0)
+		return -ENOEXEC;
+	if (nr > SECTIONS_MAX)
+		return -EFBIG;
+	l->sections = calloc(nr + 1, sizeof(*l->sections));
+	if (!l->sections)
+		return -ENOMEM;
+	l->nr_sections = nr;
+	while ((scn = elf_nextscn(l->elf, scn))) {
+		size_t i = elf_ndxscn(scn);
+		GElf_Shdr shdr;
+
+		if (i >= nr || !gelf_getshdr(scn, &shdr))
+			continue;
+		if (shdr.sh_type == SHT_NOTE && shdr.sh_size <= NOTE_BYTES_MAX)
+			read_build_id(l->out, elf_getdata(scn, NULL));
+		if (shdr.sh_flags & SHF_EXECINSTR)
+			l->sections[i] = (struct range){
+				.vaddr = shdr.sh_addr,
+				.size = shdr.sh_size,
+			};
+	}
+	return 0;
+}
+
+static int load_tables(struct loader *l)
+{
+	Elf_Scn *scn = NULL;
+	bool symtab = false, dynsym = false;
 	int r = 0;
 
 	while (r >= 0 && (scn = elf_nextscn(l->elf, scn))) {
 		GElf_Shdr shdr;
 
-		if (++nr > SECTIONS_MAX)
-			return -EFBIG;
 		if (!gelf_getshdr(scn, &shdr))
 			continue;
-		if (shdr.sh_type == SHT_SYMTAB || shdr.sh_type == SHT_DYNSYM)
+		/* A file has one of each; a thousand would share one's cost. */
+		if (shdr.sh_type == SHT_SYMTAB && !symtab) {
+			symtab = true;
 			r = load_table(l, scn, &shdr);
-		else if (shdr.sh_type == SHT_NOTE)
-			load_build_id(l->out, scn, &shdr);
+		} else if (shdr.sh_type == SHT_DYNSYM && !dynsym) {
+			dynsym = true;
+			r = load_table(l, scn, &shdr);
+		}
 	}
-	return r;
+	return r < 0 ? r : elfplt_walk(l->elf, add_stub, l);
 }
 
-static int by_offset(const void *a, const void *b)
+static int load(struct loader *l)
 {
-	const struct candidate *x = a, *y = b;
+	int r;
 
-	if (x->e.offset != y->e.offset)
-		return x->e.offset < y->e.offset ? -1 : 1;
-	if (x->sized != y->sized)
-		return x->sized ? -1 : 1;
-	if (x->rank != y->rank)
-		return x->rank < y->rank ? -1 : 1;
-	return x->e.name < y->e.name ? -1 : x->e.name > y->e.name;
-}
-
-/* Sort, keep the best name of each address, end those of unknown size. */
-static int finish(struct loader *l)
-{
-	struct elfsym *e = l->out;
-
-	if (!l->nr)
-		return 0;
-	qsort(l->v, l->nr, sizeof(*l->v), by_offset);
-	e->v = malloc(l->nr * sizeof(*e->v));
-	if (!e->v)
-		return -ENOMEM;
-	for (size_t i = 0; i < l->nr;) {
-		const struct candidate *best = &l->v[i];
-		struct entry *out = &e->v[e->nr++];
-
-		*out = best->e;
-		while (++i < l->nr && l->v[i].e.offset == best->e.offset)
-			;
-		if (!best->sized && i < l->nr)
-			out->size = (uint32_t)min_u64(
-				out->size, l->v[i].e.offset - out->offset);
-	}
-	return 0;
+	if (elf_kind(l->elf) != ELF_K_ELF)
+		return -ENOEXEC;
+	r = load_segments(l);
+	if (r >= 0)
+		r = load_sections(l);
+	if (r >= 0)
+		r = load_tables(l);
+	return r < 0 ? r : symtable_seal(l->out->table);
 }
 
 int elfsym_load(struct elfsym **out, int fd)
@@ -298,24 +346,20 @@ int elfsym_load(struct elfsym **out, int fd)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ENOEXEC;
+	r = check_header(fd);
+	if (r < 0)
+		return r;
 	elf_version(EV_CURRENT);
 	/* Not mapped: a file cut short under a mapping would kill us. */
 	l.elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (!l.elf)
 		return -ENOEXEC;
 	l.out = calloc(1, sizeof(*l.out));
-	if (!l.out)
-		r = -ENOMEM;
-	else if (elf_kind(l.elf) != ELF_K_ELF)
-		r = -ENOEXEC;
-	else
-		r = load_segments(&l);
+	r = l.out ? symtable_new(&l.out->table) : -ENOMEM;
 	if (r >= 0)
-		r = load_sections(&l);
-	if (r >= 0)
-		r = finish(&l);
+		r = load(&l);
 	elf_end(l.elf);
-	free(l.v);
+	free(l.sections);
 	if (r < 0) {
 		elfsym_free(l.out);
 		return r;
@@ -328,84 +372,23 @@ void elfsym_free(struct elfsym *e)
 {
 	if (!e)
 		return;
-	for (size_t i = 0; i < e->nr_memo; i++)
-		free(e->memo[i].name);
-	free(e->memo);
-	hash_index_release(&e->memo_index);
-	buf_release(&e->names);
-	free(e->v);
+	symtable_free(e->table);
 	free(e);
-}
-
-/* Demangling is dear and few functions are ever asked for: on demand, once. */
-static const char *name_of(struct elfsym *e, size_t entry)
-{
-	const char *raw = e->names.data + e->v[entry].name;
-	uint64_t hash = hash_u64(entry);
-	struct memo *memo;
-	char *name;
-	uint32_t id;
-
-	for (size_t at = hash_index_first(&e->memo_index, hash, &id); id;
-	     at = hash_index_next(&e->memo_index, hash, at, &id))
-		if (e->memo[id - 1].entry == entry)
-			return e->memo[id - 1].name;
-	name = demangle(raw);
-	if (!name)
-		return raw;
-	if (e->nr_memo == e->cap_memo) {
-		size_t want = e->cap_memo ? e->cap_memo * 2 : 16;
-
-		memo = realloc(e->memo, want * sizeof(*memo));
-		if (!memo)
-			goto forget;
-		e->memo = memo;
-		e->cap_memo = want;
-	}
-	if (hash_index_grow(&e->memo_index) < 0)
-		goto forget;
-	e->memo[e->nr_memo++] = (struct memo){ (uint32_t)entry, name };
-	hash_index_put(&e->memo_index, hash, (uint32_t)e->nr_memo);
-	return name;
-
-forget:
-	free(name);
-	return raw;
 }
 
 const char *elfsym_lookup(struct elfsym *e, uint64_t file_offset)
 {
-	size_t lo = 0, hi = e->nr;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (e->v[mid].offset <= file_offset)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	/* The nearest that reaches this far; a label within does not hide it. */
-	for (size_t tries = 0; lo && tries < NESTING_MAX; tries++) {
-		lo--;
-		if (file_offset - e->v[lo].offset < e->v[lo].size)
-			return name_of(e, lo);
-	}
-	return NULL;
+	return symtable_find(e->table, file_offset);
 }
 
 size_t elfsym_count(const struct elfsym *e)
 {
-	return e->nr;
+	return symtable_count(e->table);
 }
 
 size_t elfsym_memory(const struct elfsym *e)
 {
-	size_t memo = e->cap_memo * sizeof(*e->memo);
-
-	/* The demangled names: a guess that is good enough for a bound. */
-	return sizeof(*e) + e->nr * sizeof(*e->v) + e->names.cap + memo +
-	       e->nr_memo * 64;
+	return sizeof(*e) + symtable_memory(e->table);
 }
 
 const char *elfsym_build_id(const struct elfsym *e)

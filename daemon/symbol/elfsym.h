@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The functions of one ELF file: .symtab, or .dynsym where it was stripped,
- * sorted by address, names demangled (C++, Rust, D). Built once from an open
- * file and independent of it afterwards. Hostile files cost bounded time and
- * memory and give an error, never a crash.
+ * The functions of one ELF file: .symtab, .dynsym for what it lacks, and the
+ * stubs of the PLT ("function@plt"), sorted by address, names demangled (C++,
+ * Rust, D). Built once from an open file and independent of it afterwards.
+ * Hostile files cost bounded time and memory and give an error, never a crash.
  */
 #ifndef KSTRATA_SYMBOL_ELFSYM_H
 #define KSTRATA_SYMBOL_ELFSYM_H

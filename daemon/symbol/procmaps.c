@@ -11,18 +11,20 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Some 500,000 mappings; the kernel allows 65,530 unless told otherwise. */
 #define MAPS_BYTES_MAX (64u << 20)
 
-/* The kernel writes newline, tab, space-like and backslash as \ooo. */
+/*
+ * The kernel writes a newline as \012 and nothing else in another way, not even
+ * the backslash: every other one is the path's own.
+ */
 static void unescape(char *s)
 {
 	char *out = s;
 
 	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' &&
-		    s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
-			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
-					(s[3] - '0'));
+		if (!strncmp(s, "\\012", 4)) {
+			*out++ = '\n';
 			s += 4;
 		} else {
 			*out++ = *s++;
@@ -31,37 +33,69 @@ static void unescape(char *s)
 	*out = '\0';
 }
 
-/* One line without its newline. 1: taken, 0: not executable. */
-static int parse_line(const char *line, size_t len, struct mapping *m)
+/* A number and the character end behind it (or the end of the line). */
+static bool number(const char **p, const char *line_end, unsigned int base,
+		   char end, uint64_t *v)
+{
+	const char *s = *p;
+
+	for (*v = 0; s < line_end && *s != end; s++) {
+		unsigned int digit = 16;
+
+		if (*s >= '0' && *s <= '9')
+			digit = (unsigned int)(*s - '0');
+		else if (*s >= 'a' && *s <= 'f')
+			digit = (unsigned int)(*s - 'a') + 10;
+		if (digit >= base || *v > (UINT64_MAX - digit) / base)
+			return false;
+		*v = *v * base + digit;
+	}
+	if (s == *p || (s == line_end && end != '\n'))
+		return false;
+	*p = s == line_end ? s : s + 1;
+	return true;
+}
+
+/* "start-end perms offset major:minor inode      path", without its newline. */
+static int parse_line(const char *s, size_t len, struct mapping *m)
 {
 	static const char deleted[] = " (deleted)";
 	const size_t tail = sizeof(deleted) - 1;
-	char head[128], perms[5];
-	size_t head_len = len < sizeof(head) - 1 ? len : sizeof(head) - 1;
-	size_t path_len;
-	int at = -1;
+	const char *end = s + len, *inode_end;
+	uint64_t major, minor;
+	bool exec;
+	size_t n;
 
 	*m = (struct mapping){ 0 };
-	memcpy(head, line, head_len);
-	head[head_len] = '\0';
-	if (sscanf(head, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %" SCNx32 ":%" SCNx32
-			 " %" SCNu64 "%n",
-		   &m->start, &m->end, perms, &m->offset, &m->dev_major,
-		   &m->dev_minor, &m->inode, &at) != 7 ||
-	    at < 0 || m->start >= m->end || strlen(perms) != 4)
+	if (!number(&s, end, 16, '-', &m->start) ||
+	    !number(&s, end, 16, ' ', &m->end) || end - s < 5 || s[4] != ' ')
 		return -EBADMSG;
-	if (perms[2] != 'x')
+	exec = s[2] == 'x';
+	s += 5;
+	if (!number(&s, end, 16, ' ', &m->offset) ||
+	    !number(&s, end, 16, ':', &major) ||
+	    !number(&s, end, 16, ' ', &minor))
+		return -EBADMSG;
+	inode_end = memchr(s, ' ', (size_t)(end - s));
+	if (!number(&s, end, 10, inode_end ? ' ' : '\n', &m->inode) ||
+	    m->start >= m->end || major > UINT32_MAX || minor > UINT32_MAX)
+		return -EBADMSG;
+	m->dev_major = (uint32_t)major;
+	m->dev_minor = (uint32_t)minor;
+	if (!exec)
 		return 0;
-	while ((size_t)at < len && line[at] == ' ')
-		at++;
-	path_len = len - (size_t)at;
-	m->path = strndup(line + at, path_len);
+	while (s < end && *s == ' ')
+		s++;
+	if (memchr(s, '\0', (size_t)(end - s)))
+		return -EBADMSG;
+	n = (size_t)(end - s);
+	if (n >= tail && !memcmp(end - tail, deleted, tail)) {
+		m->deleted = true;
+		n -= tail;
+	}
+	m->path = strndup(s, n);
 	if (!m->path)
 		return -ENOMEM;
-	if (path_len >= tail && !strcmp(m->path + path_len - tail, deleted)) {
-		m->path[path_len - tail] = '\0';
-		m->deleted = true;
-	}
 	unescape(m->path);
 	return 1;
 }

@@ -19,31 +19,60 @@
 #include <unistd.h>
 
 #define BUCKETS 1024
-/* A file that could not be read is tried again after this. */
+#define VERIFIED 2048
+/*
+ * A mapping's file is looked at when the mapping is first seen, and again after
+ * this: inodes are used anew, and libraries overwritten in place.
+ */
+#define VERIFY_NS (10 * NSEC_PER_SEC)
+/* A file that is no good is tried again after the same. */
 #define RETRY_NS (60 * NSEC_PER_SEC)
+/* ... and one that could not be opened, by another process perhaps, sooner. */
+#define REOPEN_NS (2 * NSEC_PER_SEC)
 #define VDSO_BYTES_MAX (1u << 20)
+
+/* What tells one content of a file from the next. */
+struct identity {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec mtime;
+};
 
 /* A file, as mappings name it. */
 struct object {
 	struct object *next; /* hash chain */
-	uint64_t inode;
+	struct object *newer, *older; /* by last use */
+	uint64_t inode, path_hash;
 	uint32_t dev_major, dev_minor;
 	struct elfsym *symbols; /* NULL: not to be had */
-	int64_t tried; /* CLOCK_MONOTONIC, ns */
-	uint64_t used; /* for eviction */
+	struct identity identity; /* of what symbols come from */
+	int64_t retry; /* CLOCK_MONOTONIC, ns; of use while symbols is NULL */
 	size_t memory;
+};
+
+/* "This mapping of this process is that object's", not asked each time. */
+struct verified {
+	uint64_t start;
+	uint64_t inode;
+	uint32_t pid;
+	int64_t until; /* CLOCK_MONOTONIC, ns */
 };
 
 struct symbolizer {
 	char *kallsyms_path;
 	struct kallsyms *kernel; /* NULL: hidden from us */
 	struct object *buckets[BUCKETS];
+	struct object *newest, *oldest;
+	struct verified verified[VERIFIED];
 	struct elfsym *vdso;
+	size_t vdso_bytes;
 	bool vdso_tried;
 	uint64_t cache_bytes;
-	uint64_t clock;
-	char text[PATH_MAX + 16]; /* "[basename]" of the last answer */
+	/* The last answer's strings, where they are not those of a table. */
+	char basename[NAME_MAX + 3];
 	char name[16384 + 16];
+	char object[PATH_MAX + 16];
 	struct symbolizer_stats stats;
 };
 
@@ -67,12 +96,62 @@ int symbolizer_new(struct symbolizer **out,
 	return 0;
 }
 
+static void lru_remove(struct symbolizer *s, struct object *o)
+{
+	*(o->newer ? &o->newer->older : &s->newest) = o->older;
+	*(o->older ? &o->older->newer : &s->oldest) = o->newer;
+	o->newer = o->older = NULL;
+}
+
+static void lru_add(struct symbolizer *s, struct object *o)
+{
+	o->older = s->newest;
+	*(o->older ? &o->older->newer : &s->oldest) = o;
+	s->newest = o;
+}
+
+static struct object **bucket_of(struct symbolizer *s, uint64_t inode,
+				 uint32_t dev_major, uint32_t dev_minor,
+				 uint64_t path_hash)
+{
+	uint64_t hash = hash_u64(inode ^ path_hash ^
+				 hash_pair(dev_major, dev_minor));
+
+	return &s->buckets[hash % BUCKETS];
+}
+
+/* Bring the sums up to date: a table grows as names are asked for. */
+static void account(struct symbolizer *s, struct object *o)
+{
+	size_t memory = sizeof(*o);
+
+	if (o->symbols)
+		memory += elfsym_memory(o->symbols);
+	s->stats.memory += memory - o->memory;
+	o->memory = memory;
+}
+
+static void drop_symbols(struct symbolizer *s, struct object *o)
+{
+	if (!o->symbols)
+		return;
+	elfsym_free(o->symbols);
+	o->symbols = NULL;
+	s->stats.objects--;
+	account(s, o);
+}
+
 static void object_free(struct symbolizer *s, struct object *o)
 {
+	struct object **p = bucket_of(s, o->inode, o->dev_major, o->dev_minor,
+				      o->path_hash);
+
+	while (*p != o)
+		p = &(*p)->next;
+	*p = o->next;
+	lru_remove(s, o);
+	drop_symbols(s, o);
 	s->stats.memory -= o->memory;
-	if (o->symbols)
-		s->stats.objects--;
-	elfsym_free(o->symbols);
 	free(o);
 }
 
@@ -80,14 +159,8 @@ void symbolizer_free(struct symbolizer *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; i < BUCKETS; i++) {
-		while (s->buckets[i]) {
-			struct object *o = s->buckets[i];
-
-			s->buckets[i] = o->next;
-			object_free(s, o);
-		}
-	}
+	while (s->newest)
+		object_free(s, s->newest);
 	elfsym_free(s->vdso);
 	kallsyms_free(s->kernel);
 	free(s->kallsyms_path);
@@ -115,25 +188,31 @@ int symbolizer_reload_kernel(struct symbolizer *s)
 
 /*
  * Names end up in folded text, where ';' and newlines part frames, and on
- * terminals, where control characters do worse.
+ * terminals, where control characters do worse. buf is used when text has any
+ * of them, or is longer than buf.
  */
-static const char *sane(struct symbolizer *s, const char *name)
+static const char *sane(char *buf, size_t size, const char *text)
 {
-	size_t n = 0;
 	bool clean = true;
+	size_t n = 0;
 
-	for (; name[n] && n < sizeof(s->name) - 1; n++) {
-		char c = name[n];
+	for (; text[n] && n < size - 1; n++) {
+		char c = text[n];
 
 		if (c == ';')
 			c = ':';
 		else if ((unsigned char)c < 0x20 || c == 0x7f)
 			c = '?';
-		clean &= c == name[n];
-		s->name[n] = c;
+		clean &= c == text[n];
+		buf[n] = c;
 	}
-	s->name[n] = '\0';
-	return clean && !name[n] ? name : s->name;
+	buf[n] = '\0';
+	return clean && !text[n] ? text : buf;
+}
+
+static const char *sane_name(struct symbolizer *s, const char *name)
+{
+	return sane(s->name, sizeof(s->name), name);
 }
 
 struct symbol symbolizer_kernel(struct symbolizer *s, uint64_t address)
@@ -143,180 +222,238 @@ struct symbol symbolizer_kernel(struct symbolizer *s, uint64_t address)
 
 	s->stats.lookups++;
 	if (s->kernel && kallsyms_lookup(s->kernel, address, &name, &module)) {
-		out.name = sane(s, name);
-		out.object = module;
+		out.name = sane_name(s, name);
+		out.object = sane(s->object, sizeof(s->object), module);
 	}
 	return out;
 }
 
-/* Our own vDSO is the one that every process of this kernel has. */
-static struct elfsym *vdso(struct symbolizer *s)
+/*
+ * Our own vDSO is the one that every process of this kernel and of our word
+ * size has.
+ */
+static void load_vdso(struct symbolizer *s)
 {
 	const void *image = (const void *)getauxval(AT_SYSINFO_EHDR);
-	cleanup(util_closep) int fd = -1;
-	struct procmaps maps;
+	cleanup(util_closep) int proc = -1, mem = -1;
 	const struct mapping *m;
+	struct procmaps maps;
 
-	if (s->vdso_tried || !image)
-		return s->vdso;
 	s->vdso_tried = true;
-	fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || procmaps_read(&maps, fd, (uint32_t)getpid()) < 0)
-		return NULL;
+	proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!image || proc < 0 ||
+	    procmaps_read(&maps, proc, (uint32_t)getpid()) < 0)
+		return;
 	m = procmaps_find(&maps, (uint64_t)(uintptr_t)image);
 	if (m && m->end - m->start <= VDSO_BYTES_MAX) {
-		cleanup(util_closep) int mem = memfd_create("vdso", MFD_CLOEXEC);
-
-		if (mem >= 0 && util_write_all(mem, image, m->end - m->start) >= 0)
-			elfsym_load(&s->vdso, mem);
+		mem = memfd_create("vdso", MFD_CLOEXEC);
+		if (mem >= 0 &&
+		    util_write_all(mem, image, m->end - m->start) >= 0 &&
+		    elfsym_load(&s->vdso, mem) >= 0)
+			s->vdso_bytes = m->end - m->start;
 	}
 	procmaps_release(&maps);
+}
+
+static struct elfsym *vdso_of(struct symbolizer *s, const struct mapping *m)
+{
+	if (!s->vdso_tried)
+		load_vdso(s);
+	/* A 32-bit program's is another one, and of another size. */
+	if (m->end - m->start != s->vdso_bytes ||
+	    (sizeof(void *) > 4 && m->end <= UINT32_MAX))
+		return NULL;
 	return s->vdso;
 }
 
-static bool same_file(int fd, const struct mapping *m)
+/*
+ * The inode must be the mapping's; the device may differ: maps shows the one of
+ * the file system's superblock, or of the layer that holds the data, where stat
+ * shows the btrfs subvolume's or the overlay's. Both ways to open have found
+ * the file by this very mapping or its path, so the same inode number under
+ * another device is taken for such a file.
+ */
+static bool same_file(int fd, const struct mapping *m, struct identity *id)
 {
 	struct stat st;
 
-	/*
-	 * The inode alone: overlayfs and btrfs show one device in maps and
-	 * another in stat.
-	 */
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	       st.st_ino == m->inode;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    st.st_ino != m->inode)
+		return false;
+	/* No padding may be left to chance: this is compared as bytes. */
+	memset(id, 0, sizeof(*id));
+	id->dev = st.st_dev;
+	id->ino = st.st_ino;
+	id->size = st.st_size;
+	id->mtime = st.st_mtim;
+	return true;
 }
 
 /* The file behind a mapping, however it can be had; -errno. */
-static int open_mapped(int proc_fd, uint32_t pid, const struct mapping *m)
+static int open_mapped(int proc_fd, uint32_t pid, const struct mapping *m,
+		       struct identity *id)
 {
-	/* A FIFO under that name by now must not block us. */
+	/* A FIFO or a terminal under that name by now must not block us. */
 	const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 	char name[PATH_MAX + 64];
-	int fd;
+	int fd, n;
 
 	snprintf(name, sizeof(name), "%" PRIu32 "/map_files/%" PRIx64 "-%" PRIx64,
 		 pid, m->start, m->end);
 	fd = openat(proc_fd, name, flags);
 	if (fd >= 0) {
-		if (same_file(fd, m))
+		if (same_file(fd, m, id))
 			return fd;
 		close(fd);
 	}
-	snprintf(name, sizeof(name), "%" PRIu32 "/root%s", pid, m->path);
+	n = snprintf(name, sizeof(name), "%" PRIu32 "/root%s", pid, m->path);
+	if (m->path[0] != '/' || n < 0 || (size_t)n >= sizeof(name))
+		return -ENOENT;
 	fd = openat(proc_fd, name, flags);
 	if (fd < 0)
 		return -errno;
-	if (same_file(fd, m))
+	if (same_file(fd, m, id))
 		return fd;
 	close(fd);
 	return -ESTALE;
 }
 
 /* Least recently used first, never the one just asked for. */
-static void evict(struct symbolizer *s, const struct object *keep)
+static void evict(struct symbolizer *s)
 {
-	while (s->stats.memory > s->cache_bytes) {
-		struct object **oldest = NULL, *o;
-
-		for (size_t i = 0; i < BUCKETS; i++)
-			for (struct object **p = &s->buckets[i]; *p;
-			     p = &(*p)->next)
-				if (*p != keep && (*p)->memory &&
-				    (!oldest || (*p)->used < (*oldest)->used))
-					oldest = p;
-		if (!oldest)
-			return;
-		o = *oldest;
-		*oldest = o->next;
-		object_free(s, o);
+	while (s->stats.memory > s->cache_bytes && s->oldest != s->newest) {
+		object_free(s, s->oldest);
 		s->stats.evictions++;
 	}
 }
 
+/* Look at the mapping's file, and read it unless symbols are from it already. */
 static void load(struct symbolizer *s, struct object *o, int proc_fd,
-		 uint32_t pid, const struct mapping *m)
+		 uint32_t pid, const struct mapping *m, int64_t now)
 {
 	cleanup(util_closep) int fd = -1;
+	struct identity id;
 	int r;
 
-	o->tried = clock_monotonic_ns();
-	fd = r = open_mapped(proc_fd, pid, m);
-	if (r >= 0)
-		r = elfsym_load(&o->symbols, fd);
+	fd = r = open_mapped(proc_fd, pid, m, &id);
 	if (r < 0) {
+		/* The process is gone, say: what we have is still the best. */
+		if (o->symbols)
+			return;
+		o->retry = now + REOPEN_NS;
+	} else {
+		if (o->symbols && !memcmp(&id, &o->identity, sizeof(id)))
+			return;
+		drop_symbols(s, o);
+		o->identity = id;
+		o->retry = now + RETRY_NS;
+		r = elfsym_load(&o->symbols, fd);
+	}
+	if (r < 0) {
+		o->symbols = NULL;
 		s->stats.load_errors++;
 		log_debug("no symbols of %s: %s", m->path, strerror(-r));
 		return;
 	}
 	s->stats.loads++;
 	s->stats.objects++;
-	o->memory = elfsym_memory(o->symbols);
-	s->stats.memory += o->memory;
 	log_debug("%s: %zu functions, %zu bytes", m->path,
-		  elfsym_count(o->symbols), o->memory);
-	evict(s, o);
+		  elfsym_count(o->symbols), elfsym_memory(o->symbols));
 }
 
+static bool verify_due(struct symbolizer *s, uint32_t pid,
+		       const struct mapping *m, int64_t now)
+{
+	uint64_t hash = hash_u64(m->start ^ (uint64_t)pid << 47 ^ m->inode);
+	struct verified *v = &s->verified[hash % VERIFIED];
+
+	if (v->start == m->start && v->inode == m->inode && v->pid == pid &&
+	    now < v->until)
+		return false;
+	*v = (struct verified){ m->start, m->inode, pid, now + VERIFY_NS };
+	return true;
+}
+
+/*
+ * The path is part of the key: where maps has one device for several file
+ * trees (btrfs subvolumes), inode numbers repeat.
+ */
 static struct object *object_of(struct symbolizer *s, int proc_fd, uint32_t pid,
 				const struct mapping *m)
 {
-	uint64_t hash = hash_u64(m->inode ^ hash_pair(m->dev_major, m->dev_minor));
-	struct object **p = &s->buckets[hash % BUCKETS], *o;
+	uint64_t path_hash = hash_bytes(m->path, strlen(m->path));
+	struct object **bucket = bucket_of(s, m->inode, m->dev_major,
+					   m->dev_minor, path_hash);
+	struct object *o = *bucket;
+	int64_t now = clock_monotonic_ns();
 
-	while (*p && ((*p)->inode != m->inode ||
-		      (*p)->dev_major != m->dev_major ||
-		      (*p)->dev_minor != m->dev_minor))
-		p = &(*p)->next;
-	o = *p;
+	while (o && (o->inode != m->inode || o->path_hash != path_hash ||
+		     o->dev_major != m->dev_major ||
+		     o->dev_minor != m->dev_minor))
+		o = o->next;
 	if (!o) {
 		o = calloc(1, sizeof(*o));
 		if (!o)
 			return NULL;
 		o->inode = m->inode;
+		o->path_hash = path_hash;
 		o->dev_major = m->dev_major;
 		o->dev_minor = m->dev_minor;
-		*p = o;
-		o->used = ++s->clock;
-		load(s, o, proc_fd, pid, m);
-	} else if (!o->symbols && clock_monotonic_ns() - o->tried > RETRY_NS) {
-		load(s, o, proc_fd, pid, m);
+		o->next = *bucket;
+		*bucket = o;
+		verify_due(s, pid, m, now);
+		load(s, o, proc_fd, pid, m, now);
 	} else {
+		lru_remove(s, o);
 		s->stats.hits++;
+		if (o->symbols ? verify_due(s, pid, m, now) : now >= o->retry)
+			load(s, o, proc_fd, pid, m, now);
 	}
-	o->used = ++s->clock;
+	lru_add(s, o);
 	return o;
 }
 
-static const char *basename_of(const char *path)
+static const char *basename_of(struct symbolizer *s, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	return slash && slash[1] ? slash + 1 : path;
+	snprintf(s->basename, sizeof(s->basename), "[%.*s]", NAME_MAX,
+		 slash && slash[1] ? slash + 1 : path);
+	return s->basename;
 }
 
 struct symbol symbolizer_user(struct symbolizer *s, int proc_fd, uint32_t pid,
 			      const struct mapping *m, uint64_t address)
 {
-	struct symbol out = { "[anon]", m->path };
-	struct elfsym *symbols = NULL;
+	struct symbol out = { "[anon]", "" };
 	const char *name = NULL;
 
 	s->stats.lookups++;
-	if (!strcmp(m->path, "[vdso]")) {
-		out.name = "[vdso]";
-		symbols = vdso(s);
-	} else if (m->path[0] == '[') {
-		out.name = "[anon]";
+	if (address < m->start || address >= m->end) {
+		out.name = "[unknown]";
+		return out;
+	}
+	out.object = sane(s->object, sizeof(s->object), m->path);
+	if (m->path[0] == '[') {
+		/* "[vdso]", "[stack]", "[anon:what the program calls it]" */
+		struct elfsym *vdso =
+			strcmp(m->path, "[vdso]") ? NULL : vdso_of(s, m);
+
+		if (vdso)
+			name = elfsym_lookup(vdso, address - m->start);
+		out.name = sane_name(s, name ? name : m->path);
 	} else if (m->inode) {
 		struct object *o = object_of(s, proc_fd, pid, m);
 
-		symbols = o ? o->symbols : NULL;
-		snprintf(s->text, sizeof(s->text), "[%s]", basename_of(m->path));
-		out.name = s->text;
+		if (o && o->symbols)
+			name = elfsym_lookup(o->symbols,
+					     address - m->start + m->offset);
+		if (o) {
+			account(s, o);
+			evict(s);
+		}
+		out.name = sane_name(s, name ? name : basename_of(s, m->path));
 	}
-	if (symbols)
-		name = elfsym_lookup(symbols, address - m->start + m->offset);
-	out.name = sane(s, name ? name : out.name);
 	return out;
 }
 
