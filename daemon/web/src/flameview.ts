@@ -97,7 +97,7 @@ export class FlameView {
 		this.theme = {
 			paper: variable("--paper"),
 			ink: variable("--box-ink"),
-			hit: variable("--hit"),
+			hit: variable("--hit-box"),
 			hitInk: variable("--hit-ink"),
 			ring: variable("--ring"),
 			crumbs: variable("--crumbs"),
@@ -343,7 +343,7 @@ export class FlameView {
 			if (!text)
 				continue;
 			ctx.globalAlpha = above || (hit && !found) ? 0.75 : 1;
-			ctx.fillStyle = found ? theme.hitInk : theme.ink;
+			ctx.fillStyle = found && !above ? theme.hitInk : theme.ink;
 			ctx.fillText(text, left + 4, y + ROW / 2);
 		}
 		flush();

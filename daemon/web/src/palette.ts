@@ -7,7 +7,11 @@ import { Flame } from "./flame";
 export type Kind = "root" | "kernel" | "module" | "user" | "unknown";
 
 /** Hues that stay clear of the kernel's and of the search highlight. */
-const USER_HUES = [205, 165, 258, 140, 228, 184, 285, 110, 195, 242, 152, 270];
+const USER_HUES = [206, 158, 258, 104, 230, 180, 286, 130, 80, 244];
+
+/** The hue an object got when it was first seen: kept, so that colours hold still. */
+const hues = new Map<string, number>();
+const HUES_KEPT = 20000;
 
 function hash(s: string): number {
 	let h = 0x811c9dc5;
@@ -15,7 +19,7 @@ function hash(s: string): number {
 	for (let i = 0; i < n; i++)
 		h = Math.imul(h ^ s.charCodeAt(i), 0x01000193);
 	h ^= h >>> 15;
-	return Math.imul(h, 0x2c1b3c6d) >>> 0;
+	return (Math.imul(h, 0x2c1b3c6d) ^ (h >>> 7)) >>> 0;
 }
 
 export function kindOf(name: string, object: string): Kind {
@@ -28,10 +32,27 @@ export function kindOf(name: string, object: string): Kind {
 	return "user";
 }
 
+/** By hash; the first objects (the heaviest) move on to a hue of their own. */
+function hueOf(key: string): number {
+	let hue = hues.get(key);
+	if (hue === undefined) {
+		const h = hash(key);
+		let i = h % USER_HUES.length;
+		if (hues.size < USER_HUES.length) {
+			const taken = new Set(hues.values());
+			while (taken.has(USER_HUES[i]))
+				i = (i + 1) % USER_HUES.length;
+		}
+		hue = USER_HUES[i];
+		if (hues.size < HUES_KEPT)
+			hues.set(key, hue);
+	}
+	return hue;
+}
+
 function colour(kind: Kind, key: string, name: string, dark: boolean): string {
 	// A little difference in lightness tells neighbours apart.
 	const shade = (hash(name) % 7) - 3;
-	const h = hash(key);
 	switch (kind) {
 	case "root":
 		return dark ? "hsl(210 6% 30%)" : "hsl(210 10% 86%)";
@@ -42,7 +63,7 @@ function colour(kind: Kind, key: string, name: string, dark: boolean): string {
 	case "module":
 		return dark ? `hsl(38 42% ${36 + shade}%)` : `hsl(40 72% ${74 + shade}%)`;
 	case "user": {
-		const hue = USER_HUES[h % USER_HUES.length] + ((h >>> 8) % 9) - 4;
+		const hue = hueOf(key) + ((hash(key) >>> 8) % 9) - 4;
 		return dark ? `hsl(${hue} 27% ${39 + shade}%)` : `hsl(${hue} 42% ${79 + shade}%)`;
 	}
 	}
@@ -50,6 +71,9 @@ function colour(kind: Kind, key: string, name: string, dark: boolean): string {
 
 /** One colour per name. Without an object (imported stacks) the name decides. */
 export function colours(flame: Flame, dark: boolean): string[] {
+	// The heaviest objects choose their hues first.
+	if (hues.size < USER_HUES.length)
+		legend(flame, dark);
 	return flame.names.map((name, i) => {
 		const object = flame.objects[i];
 		const kind = i === 0 ? "root" : kindOf(name, object);

@@ -214,7 +214,7 @@ export class TimelineView {
 		const { ctx } = this;
 		const peak = data.samples.reduce((a, b) => Math.max(a, b), 0);
 		const inRates = data.durationDelta * (this.unit === "nanoseconds" ? 1e9 : 1);
-		const tick = round125((peak / inRates || 1) / 2) * inRates;
+		const tick = round125((peak / inRates || 1) / 3) * inRates;
 		const max = Math.max(peak * 1.06, tick);
 		ctx.font = `10.5px ${variable("--sans")}`;
 		ctx.textBaseline = "middle";
@@ -228,6 +228,10 @@ export class TimelineView {
 			ctx.fillStyle = muted;
 			const r = v / inRates;
 			ctx.fillText(this.unit === "nanoseconds" ? String(Number(r.toPrecision(3))) : weight(r, this.unit), LEFT - 6, y);
+		}
+		if (this.unit === "nanoseconds") {
+			ctx.textAlign = "left";
+			ctx.fillText("CPUs", LEFT + 6, TOP + 5);
 		}
 		const span = data.samples.length * data.durationDelta;
 		const step = STEPS.find((s) => (s / span) * w >= 72) ?? 604800;

@@ -73,15 +73,17 @@ export class TopTable {
 		const name = make("td", `name ${kindOf(f.name, f.object)}`);
 		const b = button("", middle(shown(f.name), 300), () => this.listener.search(f.name));
 		b.title = middle(shown(f.name), 1000) + (f.object ? `\n${middle(shown(f.object), 1000)}` : "");
-		name.append(b);
+		const cell = make("div");
+		cell.append(b);
 		if (f.object)
-			name.append(make("span", "object", middle(shown(basename(f.object)), 60)));
+			cell.append(make("span", "object", middle(shown(basename(f.object)), 60)));
+		name.append(cell);
 		row.append(name);
 		for (const v of [f.self, f.total]) {
-			const cell = make("td", "num", percent(v, whole));
-			cell.title = weight(v, this.unit);
-			cell.style.setProperty("--share", `${whole > 0 ? (100 * v) / whole : 0}%`);
-			row.append(cell);
+			const number = make("td", "num", percent(v, whole));
+			number.title = weight(v, this.unit);
+			number.style.setProperty("--share", `${whole > 0 ? (100 * v) / whole : 0}%`);
+			row.append(number);
 		}
 		this.mark(row);
 		return row;
