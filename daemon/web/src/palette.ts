@@ -7,7 +7,7 @@ import { Flame } from "./flame";
 export type Kind = "root" | "kernel" | "module" | "user" | "unknown";
 
 /** Hues that stay clear of the kernel's and of the search highlight. */
-const USER_HUES = [206, 158, 258, 104, 230, 180, 286, 130, 80, 244];
+const USER_HUES = [206, 158, 262, 104, 234, 182, 292, 130, 80];
 
 /** The hue an object got when it was first seen: kept, so that colours hold still. */
 const hues = new Map<string, number>();

@@ -13,22 +13,28 @@ export const PRESETS: [string, string][] = [
 
 export const DEFAULT_FROM = "now-1h";
 
-const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400, w: 604800 };
+const UNITS: Record<string, number> = {
+	s: 1, m: 60, min: 60, h: 3600, d: 86400, w: 604800, M: 30 * 86400, y: 365 * 86400,
+};
 
-/** Unix seconds of a bound, or NaN. */
+/** Unix seconds of a bound, or NaN: what the daemon makes of it. */
 export function resolve(bound: string, now: number): number {
-	if (bound === "now")
-		return now;
-	const m = /^now-(\d+)([smhdw])$/.exec(bound);
-	if (m)
-		return now - Number(m[1]) * UNITS[m[2]];
-	if (!/^\d{1,19}$/.test(bound))
+	const m = /^now(?:([+-])((?:\d+(?:min|[smhdwMy]))+))?$/.exec(bound);
+	if (m) {
+		let offset = 0;
+		for (const [, n, unit] of (m[2] ?? "").matchAll(/(\d+)(min|[smhdwMy])/g))
+			offset += Number(n) * UNITS[unit];
+		return m[1] === "-" ? now - offset : now + offset;
+	}
+	if (!/^\d{1,20}$/.test(bound))
 		return NaN;
-	let n = Number(bound);
-	// As the daemon reads them: seconds, milliseconds, microseconds, nanoseconds.
-	while (n > 1e11)
-		n /= 1000;
-	return n;
+	if (/^(19[7-9]|2\d\d)\d{5}$/.test(bound)) {
+		const day = Date.parse(bound.replace(/^(....)(..)(..)$/, "$1-$2-$3"));
+		if (!Number.isNaN(day))
+			return day / 1000;
+	}
+	// Seconds, milliseconds, microseconds or nanoseconds, by the number of digits.
+	return Number(bound) / [1, 1e3, 1e6, 1e9][Math.max(0, Math.ceil((bound.length - 11) / 3))];
 }
 
 export function valid(bound: string): boolean {
