@@ -1,0 +1,264 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# All tests of kstrata.
+#
+#   tests/run.sh           everything, after installing what is missing
+#   tests/run.sh STEP ...  only these steps
+#   tests/run.sh --list    the steps
+#
+# Runs on Debian 12 as root (or as anybody where nothing has to be installed),
+# with two cores and without KVM. Logs: build/test-logs. Downloads are kept in
+# $XDG_CACHE_HOME/kstrata. The last line is "N passed, N failed"; the exit code
+# is not 0 if anything failed.
+
+set -u
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "$top" || exit 1
+BUILD=build
+export BUILD
+logs=$top/$BUILD/test-logs
+started=${KSTRATA_TESTS_STARTED:-$(date +%s)}
+export KSTRATA_TESTS_STARTED="$started"
+. tests/lib.sh
+
+FIRST="deps build"
+# These two run side by side.
+HOST="lint build-clang unit unit-asan dkms web"
+GUESTS="module vm-6.12-smp vm-6.1-smp vm-6.12-accurate vm-6.1-accurate"
+LAST="quickstart"
+# Steps that are pointless when user space does not build.
+NEED_BUILD="unit unit-asan web vm-6.12-smp vm-6.1-smp vm-6.12-accurate
+	vm-6.1-accurate quickstart"
+
+# ---- the steps -------------------------------------------------------------
+
+step_deps()
+{
+	sh packaging/deps.sh build module vm test
+}
+
+step_build()
+{
+	make -j2 CC=gcc userspace
+}
+
+step_build_clang()
+{
+	make -j2 BUILD=build/clang CC=clang userspace
+}
+
+step_lint()
+{
+	sh tests/lint.sh
+}
+
+# run_unit DIR: every program of it, whose tests count one by one.
+run_unit()
+{
+	failures=0
+	for program in "$1"/unit/test_*; do
+		[ -x "$program" ] || continue
+		[ -e "tests/unit/${program##*/}.c" ] || continue
+		echo "# $program"
+		rc=0
+		CMOCKA_MESSAGE_OUTPUT=TAP timeout 300 "$program" \
+			>"$program.log" 2>&1 || rc=$?
+		cat "$program.log"
+		if [ $rc != 0 ]; then
+			failures=1
+			grep -q '^not ok' "$program.log" ||
+				echo "not ok ${program##*/} # exit code $rc"
+		fi
+	done
+	return $failures
+}
+
+step_unit()
+{
+	make -j2 unit-programs
+	run_unit build
+}
+
+step_unit_asan()
+{
+	make -j2 BUILD=build/asan SANITIZE=address,undefined unit-programs
+	ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1 \
+		run_unit build/asan
+}
+
+step_module()
+{
+	failures=0
+	for series in 6.1 6.12; do
+		expect "the module builds for $series without a warning" \
+			sh tests/vm/module.sh $series || failures=1
+	done
+	return $failures
+}
+
+step_dkms()
+{
+	sh tests/dkms.sh
+}
+
+step_web()
+{
+	make userspace
+	sh tests/web/run.sh
+}
+
+guest_step()
+{
+	make userspace
+	sh tests/vm/run.sh "$1" "$2"
+}
+
+step_vm_6_1_accurate()
+{
+	guest_step 6.1 accurate
+}
+
+step_vm_6_12_accurate()
+{
+	guest_step 6.12 accurate
+}
+
+step_vm_6_1_smp()
+{
+	guest_step 6.1 smp
+}
+
+step_vm_6_12_smp()
+{
+	guest_step 6.12 smp
+}
+
+step_quickstart()
+{
+	sh tests/quickstart.sh
+}
+
+# ---- running them ----------------------------------------------------------
+
+contains()
+{
+	# shellcheck disable=SC2086
+	case " $(echo $1) " in *" $2 "*) return 0 ;; esac
+	return 1
+}
+
+# wanted LIST: those of LIST that were asked for.
+wanted()
+{
+	for w_step in $1; do
+		if [ -z "$only" ] || contains "$only" "$w_step"; then
+			echo "$w_step"
+		fi
+	done
+}
+
+# steps COUNTS STEP...
+steps()
+{
+	s_counts=$1
+	shift
+	for s_step in "$@"; do
+		if [ -e "$logs/.no-build" ] &&
+				contains "$NEED_BUILD" "$s_step"; then
+			echo "$(elapsed) $s_step: not run, the build failed"
+			echo "$s_step 0 1 0" >>"$s_counts"
+		elif ! run_step "$s_step" "$s_counts"; then
+			[ "$s_step" != build ] || : >"$logs/.no-build"
+			# Without its tools nothing else means anything.
+			[ "$s_step" != deps ] || return 1
+		fi
+	done
+}
+
+only=
+case ${1:-} in
+-h|--help)
+	sed -n '3,13s/^# \{0,1\}//p' "$0"
+	exit 0
+	;;
+--list)
+	# shellcheck disable=SC2086
+	printf '%s\n' $FIRST $HOST $GUESTS $LAST
+	exit 0
+	;;
+--lane)
+	shift
+	steps "$@"
+	exit 0
+	;;
+esac
+for step in "$@"; do
+	if ! contains "$FIRST $HOST $GUESTS $LAST" "$step"; then
+		echo "tests/run.sh: no such step: $step (see --list)" >&2
+		exit 2
+	fi
+	only="$only $step"
+done
+
+mkdir -p "$logs"
+rm -f "$logs/.no-build" "$logs"/counts.*
+lanes=
+
+# A lane is a session of its own, so that all that it has started ends with it.
+lane()
+{
+	l_counts=$1
+	shift
+	[ $# -gt 0 ] || return 0
+	setsid sh tests/run.sh --lane "$l_counts" "$@" &
+	lanes="$lanes $!"
+}
+
+end_lanes()
+{
+	for l in $lanes; do
+		kill -TERM -- "-$l" 2>/dev/null
+	done
+	for l in $lanes; do
+		wait "$l" 2>/dev/null
+	done
+	lanes=
+}
+
+trap 'end_lanes' EXIT
+trap 'echo; echo "interrupted"; exit 130' INT TERM HUP
+
+wait_lanes()
+{
+	for l in $lanes; do
+		wait "$l"
+	done
+	lanes=
+}
+
+# shellcheck disable=SC2046
+{
+	lane "$logs/counts.1" $(wanted "$FIRST")
+	wait_lanes
+	if ! grep -q '^deps .* [1-9][0-9]* [0-9]*$' "$logs/counts.1" \
+			2>/dev/null; then
+		lane "$logs/counts.2" $(wanted "$HOST")
+		lane "$logs/counts.3" $(wanted "$GUESTS")
+		wait_lanes
+		# Alone: it is what a user does.
+		lane "$logs/counts.4" $(wanted "$LAST")
+		wait_lanes
+	fi
+}
+
+echo
+grep -h '^table ' "$logs"/vm-*-accurate.log 2>/dev/null | tr -d '\r'
+cat "$logs"/counts.* 2>/dev/null | awk -v t=$(($(date +%s) - started)) '
+	{ passed += $2; failed += $3 }
+	END {
+		printf "%d s\n", t
+		printf "%d passed, %d failed\n", passed, failed
+		exit failed > 0 || passed == 0
+	}'
