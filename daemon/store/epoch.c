@@ -1,362 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/epoch.h"
 
-#include "store/blocks.h"
-
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum block_type {
-	BLOCK_STRINGS = 1,
-	BLOCK_LOCATIONS = 2,
-	BLOCK_NODES = 3,
-	BLOCK_SERIES = 4,
-	BLOCK_WINDOWS = 5,
-};
+#include "base/log.h"
+#include "store/batch.h"
+#include "store/dictlog.h"
+#include "store/log.h"
+#include "store/windows.h"
 
-/* Flush a block of windows when it gets this long. */
-#define WINDOWS_RAW_GOAL (1u << 20)
+#define LOG "log"
+#define LOG_DAMAGED "log.damaged"
+#define LOG_TMP "log.tmp"
 
-/* Where windows are: one of these per block. Window numbers, not ns. */
-struct span {
-	uint64_t offset;
-	int64_t first, last;
+/* A block of windows in the log. */
+struct block_index {
+	struct block block;
+	int64_t oldest_ns, newest_ns; /* window starts */
+	uint32_t vectors;
 };
 
 struct epoch {
-	char *dir; /* NULL: in memory */
-	int64_t start;
-	bool intact;
-	struct blocks *blocks;
+	int64_t begin_s;
+	char name[32]; /* of the directory */
 	struct dict dict;
-	/* What of the dictionary is in the file. */
-	uint32_t strings, locations, nodes, series;
-	struct span *spans;
-	size_t nr_spans, cap_spans;
-	uint64_t windows;
-	/* Since the last commit. */
-	struct buf body; /* vectors of the block being filled */
-	uint64_t body_nr;
-	int64_t body_first, body_last;
-	size_t put_spans; /* spans of blocks put, not yet committed */
-	uint64_t put_windows;
-	uint64_t committed_windows;
-	int err;
+	struct dictlog written; /* of dict */
+	struct logfile *log; /* NULL: nothing written */
+	uint64_t damaged_bytes; /* of the file set aside */
+	struct block_index *blocks;
+	size_t nr_blocks, cap_blocks;
+	struct batch *waiting; /* oldest first; the last one is filled */
+	size_t nr_waiting, cap_waiting;
+	struct windows *open;
+	uint64_t dropped;
+	bool ahead; /* dict has a part of a block that the log has not */
 };
 
-/* ---- reading blocks back ---- */
-
-struct cursor {
-	const uint8_t *p, *end;
-	int err;
-};
-
-static uint64_t get(struct cursor *c)
-{
-	uint64_t v = 0;
-
-	if (!c->err)
-		c->err = buf_get_varint(&c->p, c->end, &v);
-	return v;
-}
-
-static uint32_t get_u32(struct cursor *c)
-{
-	uint64_t v = get(c);
-
-	if (v > UINT32_MAX)
-		c->err = -EBADMSG;
-	return c->err ? 0 : (uint32_t)v;
-}
-
-static const char *get_bytes(struct cursor *c, size_t *len)
-{
-	uint64_t n = get(c);
-	const char *s = (const char *)c->p;
-
-	if (c->err || n > (uint64_t)(c->end - c->p)) {
-		c->err = -EBADMSG;
-		return NULL;
-	}
-	*len = (size_t)n;
-	c->p += n;
-	return s;
-}
-
-/* Ids must come out as they went in: no duplicates, no gaps. */
-static int expect(int r, uint32_t got, uint32_t want)
-{
-	if (r < 0)
-		return r == -EINVAL ? -EBADMSG : r;
-	return got == want ? 0 : -EBADMSG;
-}
-
-static int load_strings(struct epoch *e, struct cursor *c, uint64_t nr)
-{
-	while (nr-- && !c->err) {
-		size_t len = 0;
-		const char *s = get_bytes(c, &len);
-		uint32_t id = 0;
-
-		if (c->err)
-			break;
-		if (len > STRTAB_LEN_MAX || memchr(s, '\0', len))
-			return -EBADMSG;
-		c->err = expect(strtab_intern(e->dict.strings, s, len, &id), id,
-				e->strings++);
-	}
-	return c->err;
-}
-
-static int load_locations(struct epoch *e, struct cursor *c, uint64_t nr)
-{
-	while (nr-- && !c->err) {
-		struct location l;
-		uint32_t id = 0;
-
-		l.name = get_u32(c);
-		l.object = get_u32(c);
-		if (!c->err && (l.name >= e->strings || l.object >= e->strings))
-			c->err = -EBADMSG;
-		if (!c->err)
-			c->err = expect(calltree_location(e->dict.tree, l, &id),
-					id, e->locations++);
-	}
-	return c->err;
-}
-
-static int load_nodes(struct epoch *e, struct cursor *c, uint64_t nr)
-{
-	while (nr-- && !c->err) {
-		uint32_t parent = get_u32(c), location = get_u32(c), id = 0;
-
-		if (!c->err && (parent >= e->nodes || location >= e->locations))
-			c->err = -EBADMSG;
-		if (!c->err)
-			c->err = expect(calltree_child(e->dict.tree, parent,
-						       location, &id),
-					id, e->nodes++);
-	}
-	return c->err;
-}
-
-static int load_series(struct epoch *e, struct cursor *c, uint64_t nr)
-{
-	while (nr-- && !c->err) {
-		struct labels labels = { 0 };
-		uint64_t nr_labels = get(c);
-		uint32_t id = 0;
-
-		if (nr_labels > LABELS_MAX)
-			c->err = -EBADMSG;
-		while (!c->err && nr_labels--) {
-			size_t name_len = 0, value_len = 0;
-			const char *name = get_bytes(c, &name_len);
-			const char *value = c->err ? NULL :
-						     get_bytes(c, &value_len);
-			int r;
-
-			if (c->err)
-				break;
-			r = labels_setn(&labels, name, name_len, value,
-					value_len);
-			if (r < 0)
-				c->err = r == -ENOMEM ? r : -EBADMSG;
-		}
-		if (!c->err)
-			c->err = expect(dict_series(&e->dict, &labels, &id), id,
-					e->series++);
-		labels_release(&labels);
-	}
-	return c->err;
-}
-
-struct windows_vector {
-	uint32_t series;
-	int64_t window; /* number on the grid */
-	uint64_t total;
-	const char *packed;
-	size_t len;
-};
-
-static int get_vector(struct cursor *c, uint32_t nr_series,
-		      struct windows_vector *v)
-{
-	uint64_t window;
-
-	v->series = get_u32(c);
-	window = get(c);
-	v->total = get(c);
-	v->packed = get_bytes(c, &v->len);
-	if (!c->err && (v->series >= nr_series || window > INT64_MAX / WINDOW_NS))
-		c->err = -EBADMSG;
-	v->window = (int64_t)window;
-	return c->err;
-}
-
-static int add_span(struct epoch *e, struct span span)
-{
-	if (e->nr_spans == e->cap_spans) {
-		size_t want = e->cap_spans ? e->cap_spans * 2 : 64;
-		struct span *v = realloc(e->spans, want * sizeof(*v));
-
-		if (!v)
-			return -ENOMEM;
-		e->spans = v;
-		e->cap_spans = want;
-	}
-	e->spans[e->nr_spans++] = span;
-	return 0;
-}
-
-static int ignore_entry(void *userdata, uint32_t node, uint64_t weight)
-{
-	(void)userdata;
-	(void)node;
-	(void)weight;
-	return 0;
-}
-
-static int load_windows(struct epoch *e, struct cursor *c, uint64_t nr,
-			uint64_t offset)
-{
-	struct span span = { offset, INT64_MAX, -1 };
-
-	for (uint64_t i = 0; i < nr; i++) {
-		struct windows_vector v;
-		int r = get_vector(c, e->series, &v);
-
-		if (r >= 0)
-			r = vector_each_packed(v.packed, v.len, e->nodes,
-					       ignore_entry, NULL);
-		if (r < 0)
-			return r;
-		span.first = v.window < span.first ? v.window : span.first;
-		span.last = v.window > span.last ? v.window : span.last;
-	}
-	if (!nr)
-		return 0;
-	e->windows += nr;
-	return add_span(e, span);
-}
-
-static int on_block(void *userdata, uint16_t type, uint64_t offset,
-		    const uint8_t *data, size_t len)
-{
-	struct cursor c = { .p = data, .end = data + len };
-	struct epoch *e = userdata;
-	uint64_t nr = get(&c);
-	int r;
-
-	if (c.err || nr > len)
-		return -EBADMSG;
-	switch (type) {
-	case BLOCK_STRINGS:
-		r = load_strings(e, &c, nr);
-		break;
-	case BLOCK_LOCATIONS:
-		r = load_locations(e, &c, nr);
-		break;
-	case BLOCK_NODES:
-		r = load_nodes(e, &c, nr);
-		break;
-	case BLOCK_SERIES:
-		r = load_series(e, &c, nr);
-		break;
-	case BLOCK_WINDOWS:
-		r = load_windows(e, &c, nr, offset);
-		break;
-	default:
-		return -EBADMSG;
-	}
-	if (r < 0)
-		return r;
-	return c.p == c.end ? 0 : -EBADMSG;
-}
-
-/* ---- opening ---- */
-
-static int sync_dir(const char *path)
-{
-	cleanup(util_closep) int fd =
-		open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
-int epoch_open(struct epoch **out, const char *dir, int64_t start)
+static struct epoch *allocate(int64_t begin_s)
 {
 	struct epoch *e = calloc(1, sizeof(*e));
-	char path[PATH_MAX];
-	int r = -ENOMEM;
 
 	if (!e)
-		return r;
-	e->start = start;
-	/* Id 0 of strings, locations and nodes is there from the beginning. */
-	e->strings = e->locations = e->nodes = 1;
-	if (dict_init(&e->dict) < 0)
-		goto out;
-	if (!dir) {
-		r = blocks_open(&e->blocks, NULL, on_block, e, &e->intact);
-		goto out;
+		return NULL;
+	e->begin_s = begin_s;
+	e->written = DICTLOG_EMPTY;
+	snprintf(e->name, sizeof(e->name), "epoch-%010" PRId64, begin_s);
+	if (dict_init(&e->dict) < 0 || windows_new(&e->open) < 0) {
+		epoch_free(e);
+		return NULL;
 	}
-	e->dir = strdup(dir);
-	if (!e->dir)
-		goto out;
-	r = -ENAMETOOLONG;
-	if (snprintf(path, sizeof(path), "%s/log", dir) >= (int)sizeof(path))
-		goto out;
-	r = util_mkdirs(dir, 0750);
-	if (r >= 0)
-		r = blocks_open(&e->blocks, path, on_block, e, &e->intact);
-	if (r >= 0)
-		r = sync_dir(dir);
-out:
-	if (r < 0) {
-		epoch_close(e);
-		return r;
-	}
-	/*
-	 * A block whose content broke off half-way may have left words behind
-	 * that the file no longer has: such an epoch is only read from.
-	 */
-	e->committed_windows = e->windows;
-	*out = e;
-	return 0;
+	return e;
 }
 
-void epoch_close(struct epoch *e)
+int epoch_new(struct epoch **out, int64_t begin_s)
+{
+	*out = allocate(begin_s);
+	return *out ? 0 : -ENOMEM;
+}
+
+void epoch_free(struct epoch *e)
 {
 	if (!e)
 		return;
-	blocks_close(e->blocks);
+	for (size_t i = 0; i < e->nr_waiting; i++)
+		batch_release(&e->waiting[i]);
+	free(e->waiting);
+	free(e->blocks);
+	windows_free(e->open);
 	dict_release(&e->dict);
-	buf_release(&e->body);
-	free(e->spans);
-	free(e->dir);
+	logfile_close(e->log);
 	free(e);
 }
 
-int epoch_unlink(struct epoch *e)
+bool epoch_parse_name(const char *name, int64_t *begin_s)
 {
-	static const char *const files[] = { "log", "log.damaged" };
-	char path[PATH_MAX];
+	uint64_t v;
 
-	if (!e->dir)
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		snprintf(path, sizeof(path), "%s/%s", e->dir, files[i]);
-		if (unlink(path) < 0 && errno != ENOENT)
-			return -errno;
-	}
-	return rmdir(e->dir) < 0 ? -errno : 0;
+	if (strncmp(name, "epoch-", 6) || strlen(name) < 16 ||
+	    strlen(name) > 24 || util_parse_u64(name + 6, &v) < 0 ||
+	    v > (uint64_t)(INT64_MAX / NSEC_PER_SEC / 2))
+		return false;
+	*begin_s = (int64_t)v;
+	return true;
 }
 
 struct dict *epoch_dict(struct epoch *e)
@@ -364,254 +96,520 @@ struct dict *epoch_dict(struct epoch *e)
 	return &e->dict;
 }
 
-int64_t epoch_start(const struct epoch *e)
+int64_t epoch_begin_s(const struct epoch *e)
 {
-	return e->start;
+	return e->begin_s;
 }
 
-bool epoch_intact(const struct epoch *e)
-{
-	return e->intact;
-}
+/* ---- loading ---- */
 
-uint64_t epoch_bytes(const struct epoch *e)
+static int push_block(struct epoch *e, const struct block *block,
+		      const struct batch *b)
 {
-	return blocks_size(e->blocks);
-}
+	if (e->nr_blocks == e->cap_blocks) {
+		size_t cap = e->cap_blocks ? e->cap_blocks * 2 : 16;
+		struct block_index *v = realloc(e->blocks, cap * sizeof(*v));
 
-size_t epoch_memory(const struct epoch *e)
-{
-	return dict_memory(&e->dict) + e->cap_spans * sizeof(*e->spans) +
-	       e->body.cap + (e->dir ? 0 : (size_t)blocks_size(e->blocks));
-}
-
-uint64_t epoch_windows(const struct epoch *e)
-{
-	return e->committed_windows;
-}
-
-bool epoch_range(const struct epoch *e, int64_t *oldest, int64_t *newest)
-{
-	if (!e->nr_spans)
-		return false;
-	*oldest = INT64_MAX;
-	*newest = 0;
-	for (size_t i = 0; i < e->nr_spans; i++) {
-		int64_t first = e->spans[i].first * WINDOW_NS;
-		int64_t last = e->spans[i].last * WINDOW_NS;
-
-		*oldest = first < *oldest ? first : *oldest;
-		*newest = last > *newest ? last : *newest;
+		if (!v)
+			return -ENOMEM;
+		e->blocks = v;
+		e->cap_blocks = cap;
 	}
-	return true;
+	e->blocks[e->nr_blocks++] = (struct block_index){
+		.block = *block,
+		.oldest_ns = b->oldest_ns,
+		.newest_ns = b->newest_ns,
+		.vectors = (uint32_t)b->nr,
+	};
+	return 0;
 }
 
-/* ---- appending ---- */
-
-static void put_block(struct epoch *e, enum block_type type, uint64_t nr,
-		      struct buf *body, uint64_t *offset)
+static int load_block(struct epoch *e, struct codec *c, const struct block *b,
+		      struct buf *packed, struct buf *raw)
 {
-	struct buf raw = { 0 };
+	struct batch batch = { 0 };
+	int r = logfile_head(e->log, c, b, packed, raw);
 
-	buf_varint(&raw, nr);
-	buf_add(&raw, body->data, body->len);
-	if (body->err)
-		raw.err = body->err;
-	blocks_put(e->blocks, (uint16_t)type, &raw, offset);
-	buf_release(&raw);
-	buf_release(body);
-}
-
-static void put_text(struct buf *b, const char *s, size_t len)
-{
-	buf_varint(b, len);
-	buf_add(b, s, len);
-}
-
-/* What the dictionary gained since the last commit, in blocks of bounded size. */
-static void put_dict(struct epoch *e)
-{
-	const struct dict *d = &e->dict;
-	uint64_t offset, nr = 0;
-	struct buf b = { 0 };
-
-	for (uint32_t i = e->strings; i < strtab_count(d->strings); i++) {
-		size_t len;
-		const char *s = strtab_get(d->strings, i, &len);
-
-		put_text(&b, s, len);
-		nr++;
-		if (b.len >= WINDOWS_RAW_GOAL) {
-			put_block(e, BLOCK_STRINGS, nr, &b, &offset);
-			nr = 0;
-		}
-	}
-	if (nr)
-		put_block(e, BLOCK_STRINGS, nr, &b, &offset);
-	nr = calltree_locations(d->tree) - e->locations;
-	for (uint32_t i = e->locations; i < calltree_locations(d->tree); i++) {
-		struct location l = calltree_get_location(d->tree, i);
-
-		buf_varint(&b, l.name);
-		buf_varint(&b, l.object);
-	}
-	if (nr)
-		put_block(e, BLOCK_LOCATIONS, nr, &b, &offset);
-	nr = calltree_count(d->tree) - e->nodes;
-	for (uint32_t i = e->nodes; i < calltree_count(d->tree); i++) {
-		struct calltree_node n = calltree_get(d->tree, i);
-
-		buf_varint(&b, n.parent);
-		buf_varint(&b, n.location);
-	}
-	if (nr)
-		put_block(e, BLOCK_NODES, nr, &b, &offset);
-	nr = dict_series_count(d) - e->series;
-	for (uint32_t i = e->series; i < dict_series_count(d); i++) {
-		const struct labels *l = dict_series_labels(d, i);
-
-		buf_varint(&b, l->nr);
-		for (size_t k = 0; k < l->nr; k++) {
-			put_text(&b, l->v[k].name, strlen(l->v[k].name));
-			put_text(&b, l->v[k].value, strlen(l->v[k].value));
-		}
-	}
-	if (nr)
-		put_block(e, BLOCK_SERIES, nr, &b, &offset);
-}
-
-static void put_windows(struct epoch *e)
-{
-	struct span span = { 0, e->body_first, e->body_last };
-
-	if (!e->body_nr)
-		return;
-	put_block(e, BLOCK_WINDOWS, e->body_nr, &e->body, &span.offset);
-	if (add_span(e, span) < 0)
-		e->err = -ENOMEM;
-	else
-		e->put_spans++;
-	e->put_windows += e->body_nr;
-	e->body_nr = 0;
-}
-
-void epoch_put(struct epoch *e, uint32_t series, int64_t start_ns,
-	       const struct vector *v)
-{
-	int64_t window = start_ns / WINDOW_NS;
-	struct buf packed = { 0 };
-
-	/* First of all what the vectors refer to. */
-	if (!e->body_nr && !e->put_windows)
-		put_dict(e);
-	if (vector_pack(v, &packed) < 0)
-		e->err = -ENOMEM;
-	if (!e->body_nr || window < e->body_first)
-		e->body_first = window;
-	if (!e->body_nr || window > e->body_last)
-		e->body_last = window;
-	buf_varint(&e->body, series);
-	buf_varint(&e->body, (uint64_t)window);
-	buf_varint(&e->body, vector_total(v));
-	put_text(&e->body, packed.data, packed.len);
-	e->body_nr++;
-	buf_release(&packed);
-	if (e->body.len >= WINDOWS_RAW_GOAL)
-		put_windows(e);
-}
-
-int epoch_commit(struct epoch *e)
-{
-	int r;
-
-	put_windows(e);
-	r = e->err;
-	if (r >= 0)
-		r = blocks_commit(e->blocks);
-	if (r >= 0) {
-		e->strings = strtab_count(e->dict.strings);
-		e->locations = calltree_locations(e->dict.tree);
-		e->nodes = calltree_count(e->dict.tree);
-		e->series = dict_series_count(&e->dict);
-		e->windows += e->put_windows;
-		e->committed_windows = e->windows;
-	} else {
-		blocks_discard(e->blocks);
-		e->nr_spans -= e->put_spans;
-	}
-	e->put_spans = 0;
-	e->put_windows = 0;
-	e->err = 0;
+	if (r < 0)
+		return r;
+	if (b->type >= BLOCK_STRINGS && b->type <= BLOCK_SERIES)
+		return b->body_len ? -EBADMSG :
+				     dictlog_load(&e->dict, b->type, raw->data,
+						  raw->len);
+	if (b->type != BLOCK_WINDOWS)
+		return -EBADMSG;
+	r = batch_decode(&batch, raw->data, raw->len, b->body_raw,
+			 dict_series_count(&e->dict));
+	if (!r && batch.nr)
+		r = push_block(e, b, &batch);
+	batch_release(&batch);
 	return r;
 }
 
-int epoch_sync(struct epoch *e)
+/* Read all blocks; *at is then behind the last good one. */
+static int scan(struct epoch *e, struct codec *c, uint64_t *at)
 {
-	return blocks_sync(e->blocks);
+	struct buf packed = { 0 }, raw = { 0 };
+	struct block b;
+	int r;
+
+	*at = LOGFILE_HEADER;
+	for (;;) {
+		uint64_t next = *at;
+
+		r = logfile_next(e->log, &next, &b);
+		if (r <= 0)
+			break;
+		r = load_block(e, c, &b, &packed, &raw);
+		if (r < 0) {
+			e->ahead = true;
+			break;
+		}
+		*at = next;
+	}
+	buf_release(&packed);
+	buf_release(&raw);
+	return r;
+}
+
+/*
+ * Damage, and more behind it that may be good but cannot be understood without
+ * what is lost: keep the file as it was, go on with what precedes.
+ */
+static int set_aside(struct epoch *e, int dir_fd, uint64_t good)
+{
+	struct logfile *salvaged;
+	int r = logfile_copy(e->log, good, dir_fd, LOG_TMP);
+
+	if (r < 0)
+		return r;
+	/* A link first, so that there is a log at every moment. */
+	unlinkat(dir_fd, LOG_DAMAGED, 0);
+	if (linkat(dir_fd, LOG, dir_fd, LOG_DAMAGED, 0) < 0 &&
+	    renameat(dir_fd, LOG, dir_fd, LOG_DAMAGED) < 0)
+		return -errno;
+	if (renameat(dir_fd, LOG_TMP, dir_fd, LOG) < 0 || fsync(dir_fd) < 0)
+		return -errno;
+	r = logfile_open(&salvaged, dir_fd, LOG);
+	if (r < 0)
+		return r;
+	logfile_close(e->log);
+	e->log = salvaged;
+	return 0;
+}
+
+static int repair(struct epoch *e, int dir_fd, uint64_t good, bool torn)
+{
+	uint64_t lost = logfile_end(e->log) - good;
+	int r;
+
+	if (torn) {
+		log_warn("%s: the last %" PRIu64 " bytes are torn and cut off",
+			 e->name, lost);
+		r = logfile_set_end(e->log, good);
+	} else {
+		log_error("%s: damaged at byte %" PRIu64 ": the %" PRIu64
+			  " bytes from there are lost, see " LOG_DAMAGED,
+			  e->name, good, lost);
+		r = set_aside(e, dir_fd, good);
+	}
+	if (r < 0)
+		log_warn("%s: cannot repair: %s", e->name, strerror(-r));
+	return r;
+}
+
+static void count_damaged(struct epoch *e, int dir_fd)
+{
+	struct stat st;
+
+	if (!fstatat(dir_fd, LOG_DAMAGED, &st, AT_SYMLINK_NOFOLLOW))
+		e->damaged_bytes = (uint64_t)st.st_size;
+}
+
+int epoch_load(struct epoch **out, struct codec *c, int store_fd,
+	       const char *name, bool *intact)
+{
+	cleanup(util_closep) int dir_fd = -1;
+	struct epoch *e;
+	int64_t begin_s;
+	uint64_t good;
+	int r;
+
+	if (!epoch_parse_name(name, &begin_s))
+		return -EINVAL;
+	dir_fd = openat(store_fd, name,
+			O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir_fd < 0)
+		return -errno;
+	e = allocate(begin_s);
+	if (!e)
+		return -ENOMEM;
+	snprintf(e->name, sizeof(e->name), "%s", name);
+	unlinkat(dir_fd, LOG_TMP, 0); /* of a repair that was cut short */
+	*intact = true;
+	r = logfile_open(&e->log, dir_fd, LOG);
+	if (r == -ENOENT || r == -EBADMSG) {
+		*intact = false;
+		log_warn("%s: no log in it that could be read", name);
+		if (r == -EBADMSG)
+			renameat(dir_fd, LOG, dir_fd, LOG_DAMAGED);
+		count_damaged(e, dir_fd);
+		r = e->damaged_bytes ? 0 : -ENODATA;
+		if (r < 0)
+			epoch_unlink(e, store_fd);
+		goto out;
+	}
+	if (!r)
+		r = scan(e, c, &good);
+	if (r == -EBADMSG) {
+		bool torn = !logfile_resumes(e->log, good);
+
+		/* A crash while writing ends like this: no harm is done. */
+		r = repair(e, dir_fd, good, torn);
+		*intact = !r && torn && !e->ahead;
+		r = 0;
+	}
+	count_damaged(e, dir_fd);
+	e->written = dictlog_of(&e->dict);
+out:
+	if (r < 0)
+		epoch_free(e);
+	else
+		*out = e;
+	return r;
+}
+
+/* ---- filling ---- */
+
+int epoch_add(struct epoch *e, int64_t window_ns, uint32_t series,
+	      uint32_t node, uint64_t weight)
+{
+	if (series >= dict_series_count(&e->dict) ||
+	    node >= calltree_count(e->dict.tree))
+		return -EINVAL;
+	return windows_add(e->open, window_ns, series, node, weight);
+}
+
+static int push_waiting(struct epoch *e)
+{
+	if (e->nr_waiting == e->cap_waiting) {
+		size_t cap = e->cap_waiting ? e->cap_waiting * 2 : 4;
+		struct batch *v = realloc(e->waiting, cap * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		e->waiting = v;
+		e->cap_waiting = cap;
+	}
+	e->waiting[e->nr_waiting++] = (struct batch){ 0 };
+	return 0;
+}
+
+static int enqueue(void *userdata, int64_t window_ns, uint32_t series,
+		const struct vector *v)
+{
+	struct epoch *e = userdata;
+	struct batch *b = e->nr_waiting ? &e->waiting[e->nr_waiting - 1] : NULL;
+	int r = 0;
+
+	if (!b || b->data.len >= BATCH_BYTES)
+		r = push_waiting(e);
+	if (!r)
+		r = batch_add(&e->waiting[e->nr_waiting - 1], series, window_ns,
+			      v);
+	if (r < 0)
+		e->dropped++;
+	return r;
+}
+
+void epoch_close(struct epoch *e, int64_t end_ns)
+{
+	windows_close(e->open, end_ns, enqueue, e);
+}
+
+bool epoch_close_crowded(struct epoch *e)
+{
+	if (!windows_crowded(e->open))
+		return false;
+	epoch_close(e, INT64_MAX);
+	return true;
+}
+
+uint64_t epoch_drop(struct epoch *e)
+{
+	uint64_t vectors;
+
+	if (!e->nr_waiting)
+		return 0;
+	vectors = e->waiting[0].nr;
+	batch_release(&e->waiting[0]);
+	e->nr_waiting--;
+	memmove(e->waiting, e->waiting + 1,
+		e->nr_waiting * sizeof(*e->waiting));
+	e->dropped += vectors;
+	return vectors;
+}
+
+size_t epoch_waiting(const struct epoch *e)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < e->nr_waiting; i++)
+		bytes += batch_memory(&e->waiting[i]);
+	return bytes;
+}
+
+/* ---- writing ---- */
+
+static int create(struct epoch *e, int store_fd)
+{
+	cleanup(util_closep) int dir_fd = -1;
+	int r;
+
+	if (mkdirat(store_fd, e->name, 0750) < 0 && errno != EEXIST)
+		return -errno;
+	dir_fd = openat(store_fd, e->name,
+			O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir_fd < 0 || fsync(store_fd) < 0)
+		return -errno;
+	r = logfile_create(&e->log, dir_fd, LOG, e->begin_s);
+	if (!r && fsync(dir_fd) < 0) {
+		r = -errno;
+		logfile_close(e->log);
+		e->log = NULL;
+		unlinkat(dir_fd, LOG, 0);
+	}
+	return r;
+}
+
+static int write_batch(struct epoch *e, struct codec *c, const struct batch *b)
+{
+	struct buf head = { 0 };
+	struct block block;
+	int r;
+
+	if (!b->nr)
+		return 0;
+	batch_encode(b, &head);
+	r = head.err;
+	if (!r)
+		r = logfile_append(e->log, c, BLOCK_WINDOWS, &head, &b->data,
+				   &block);
+	if (!r)
+		r = push_block(e, &block, b);
+	buf_release(&head);
+	return r;
+}
+
+int epoch_commit(struct epoch *e, struct codec *c, int store_fd)
+{
+	struct dictlog written = e->written;
+	size_t nr_blocks = e->nr_blocks;
+	uint64_t end;
+	int r;
+
+	if (!e->nr_waiting)
+		return 0;
+	r = e->log ? 0 : create(e, store_fd);
+	if (r < 0)
+		return r;
+	end = logfile_end(e->log);
+	r = dictlog_append(e->log, c, &e->dict, &written);
+	for (size_t i = 0; i < e->nr_waiting && !r; i++)
+		r = write_batch(e, c, &e->waiting[i]);
+	if (!r)
+		r = logfile_sync(e->log);
+	if (r < 0) {
+		/* Also after a failed sync: nobody knows what is on disk. */
+		e->nr_blocks = nr_blocks;
+		logfile_set_end(e->log, end);
+		return r;
+	}
+	e->written = written;
+	for (size_t i = 0; i < e->nr_waiting; i++)
+		batch_release(&e->waiting[i]);
+	e->nr_waiting = 0;
+	return 1;
+}
+
+int epoch_unlink(struct epoch *e, int store_fd)
+{
+	static const char *const names[] = { LOG_TMP, LOG_DAMAGED, LOG };
+	cleanup(util_closep) int dir_fd =
+		openat(store_fd, e->name,
+		       O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (dir_fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (unlinkat(dir_fd, names[i], 0) < 0 && errno != ENOENT)
+			return -errno;
+	if (unlinkat(store_fd, e->name, AT_REMOVEDIR) < 0)
+		return -errno;
+	return fsync(store_fd) < 0 ? -errno : 0;
+}
+
+/* ---- asking ---- */
+
+static void widen(struct epoch_stats *s, int64_t oldest_ns, int64_t newest_ns)
+{
+	if (oldest_ns < s->oldest_ns)
+		s->oldest_ns = oldest_ns;
+	if (newest_ns > s->newest_ns)
+		s->newest_ns = newest_ns;
+}
+
+static int widen_open(void *userdata, int64_t window_ns, uint32_t series,
+		      const struct vector *v)
+{
+	(void)series;
+	(void)v;
+	widen(userdata, window_ns, window_ns);
+	return 0;
+}
+
+void epoch_get_stats(const struct epoch *e, struct epoch_stats *out)
+{
+	*out = (struct epoch_stats){
+		.bytes = e->damaged_bytes +
+			 (e->log ? logfile_end(e->log) : 0),
+		.memory = sizeof(*e) + dict_memory(&e->dict) +
+			  e->cap_blocks * sizeof(*e->blocks) +
+			  epoch_waiting(e) + windows_memory(e->open),
+		.open = windows_vectors(e->open),
+		.dropped = e->dropped,
+		.oldest_ns = INT64_MAX,
+		.newest_ns = INT64_MIN,
+		.writable = e->log && logfile_writable(e->log),
+	};
+	for (size_t i = 0; i < e->nr_blocks; i++) {
+		out->vectors += e->blocks[i].vectors;
+		widen(out, e->blocks[i].oldest_ns, e->blocks[i].newest_ns);
+	}
+	for (size_t i = 0; i < e->nr_waiting; i++) {
+		out->vectors += e->waiting[i].nr;
+		if (e->waiting[i].nr)
+			widen(out, e->waiting[i].oldest_ns,
+			      e->waiting[i].newest_ns);
+	}
+	windows_each(e->open, widen_open, out);
 }
 
 /* ---- reading ---- */
 
-struct entry_context {
-	const struct store_reader *reader;
-	const struct windows_vector *v;
+struct open_vector {
+	const struct batch_query *q;
+	int64_t window_ns;
+	uint32_t series;
 };
 
-static int on_entry(void *userdata, uint32_t node, uint64_t weight)
+static int open_entry(void *userdata, uint32_t node, uint64_t weight)
 {
-	const struct entry_context *x = userdata;
+	const struct open_vector *x = userdata;
+	const struct store_reader *reader = x->q->reader;
 
-	return x->reader->entry(x->reader->userdata, x->v->series,
-				x->v->window * WINDOW_NS, node, weight);
+	return reader->entry(reader->userdata, x->series, x->window_ns, node,
+			     weight);
 }
 
-static int read_span(struct epoch *e, const struct span *span, int64_t first,
-		     int64_t last, const bool *want,
-		     const struct store_reader *reader)
+static int read_open(void *userdata, int64_t window_ns, uint32_t series,
+		     const struct vector *v)
 {
-	struct buf raw = { 0 };
-	struct cursor c;
-	uint64_t nr;
-	int r;
+	struct open_vector x = { userdata, window_ns, series };
+	const struct store_reader *reader = x.q->reader;
+	int r = 0;
 
-	r = blocks_read(e->blocks, span->offset, &raw);
-	c = (struct cursor){ .p = (uint8_t *)raw.data,
-			     .end = (uint8_t *)raw.data + raw.len };
-	nr = r < 0 ? 0 : get(&c);
-	while (r >= 0 && nr--) {
-		struct windows_vector v;
-		struct entry_context x = { reader, &v };
-
-		r = get_vector(&c, e->series, &v);
-		if (r < 0 || !want[v.series] || v.window < first ||
-		    v.window > last)
-			continue;
-		if (reader->window)
-			r = reader->window(reader->userdata, v.series,
-					   v.window * WINDOW_NS, v.total);
-		if (r >= 0 && reader->entry)
-			r = vector_each_packed(v.packed, v.len, e->nodes,
-					       on_entry, &x);
-	}
-	buf_release(&raw);
+	if (!batch_wants(x.q, series, window_ns))
+		return 0;
+	if (reader->window)
+		r = reader->window(reader->userdata, series, window_ns,
+				   vector_total(v));
+	if (r >= 0 && reader->entry)
+		r = vector_each(v, open_entry, &x);
 	return r;
 }
 
-int epoch_read(struct epoch *e, int64_t from_ns, int64_t until_ns,
-	       const bool *want, const struct store_reader *reader)
+/* Buffers that a read goes through its blocks with. */
+struct scratch {
+	struct buf packed, head, body;
+};
+
+static int read_block(struct epoch *e, struct codec *c,
+		      const struct block *block, const struct batch_query *q,
+		      struct scratch *x)
 {
-	/* [from, until) in window numbers, both ends included. */
-	int64_t first = from_ns / WINDOW_NS, last = (until_ns - 1) / WINDOW_NS;
+	struct batch b = { 0 };
+	int r = logfile_head(e->log, c, block, &x->packed, &x->head);
 
-	for (size_t i = 0; i < e->nr_spans; i++) {
-		const struct span *span = &e->spans[i];
-		int r;
-
-		if (span->last < first || span->first > last)
-			continue;
-		r = read_span(e, span, first, last, want, reader);
-		if (r < 0)
-			return r;
+	if (!r)
+		r = batch_decode(&b, x->head.data, x->head.len,
+				 block->body_raw, q->nr_series);
+	if (!r && batch_any(&b, q)) {
+		if (q->reader->entry)
+			r = logfile_body(e->log, c, block, &x->packed,
+					 &x->body);
+		if (!r)
+			r = batch_read(&b, &x->body, q);
 	}
-	return 0;
+	batch_release(&b);
+	return r;
+}
+
+static bool overlaps(const struct batch_query *q, int64_t oldest_ns,
+		     int64_t newest_ns)
+{
+	return oldest_ns < q->until_ns && newest_ns + WINDOW_NS > q->from_ns;
+}
+
+static int read_windows(struct epoch *e, struct codec *c,
+			const struct batch_query *q)
+{
+	struct scratch x = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < e->nr_blocks && !r; i++)
+		if (overlaps(q, e->blocks[i].oldest_ns, e->blocks[i].newest_ns))
+			r = read_block(e, c, &e->blocks[i].block, q, &x);
+	buf_release(&x.packed);
+	buf_release(&x.head);
+	buf_release(&x.body);
+	for (size_t i = 0; i < e->nr_waiting && !r; i++)
+		r = batch_read(&e->waiting[i], &e->waiting[i].data, q);
+	if (!r)
+		r = windows_each(e->open, read_open, (void *)q);
+	return r;
+}
+
+int epoch_read(struct epoch *e, struct codec *c, int64_t from_ns,
+	       int64_t until_ns, const struct store_reader *reader)
+{
+	struct batch_query q = {
+		.reader = reader,
+		.nr_series = dict_series_count(&e->dict),
+		.nr_nodes = calltree_count(e->dict.tree),
+		.from_ns = from_ns,
+		.until_ns = until_ns,
+	};
+	struct epoch_stats st;
+	bool *want, any = false;
+	int r;
+
+	epoch_get_stats(e, &st);
+	if (st.oldest_ns > st.newest_ns ||
+	    !overlaps(&q, st.oldest_ns, st.newest_ns))
+		return 0;
+	want = calloc(q.nr_series + 1u, sizeof(*want));
+	if (!want)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < q.nr_series; i++) {
+		want[i] = reader->want(reader->userdata,
+				       dict_series_labels(&e->dict, i));
+		any |= want[i];
+	}
+	q.want = want;
+	r = any ? reader->epoch(reader->userdata, &e->dict) : 0;
+	if (!r && any && (reader->window || reader->entry))
+		r = read_windows(e, c, &q);
+	free(want);
+	return r;
 }

@@ -1,50 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/store.h"
 
-#include "base/hash.h"
-#include "base/log.h"
-#include "store/epoch.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* Samples may arrive this long after their window ended. */
-#define GRACE_NS (2 * NSEC_PER_SEC)
-#define EPOCH_SECONDS (24 * 3600)
-/* Open windows kept while the disk does not take them. */
-#define OPEN_MAX 65536
-#define OPEN_BYTES_MAX (64u << 20)
+#include "base/log.h"
+#include "store/batch.h"
+#include "store/epoch.h"
 
-struct window {
-	int64_t start; /* ns */
-	uint32_t series;
-	struct vector *vector;
-};
+/* Samples may come this long after their window ended. */
+#define GRACE_NS (2 * NSEC_PER_SEC)
+#define EPOCH_NS (24 * 3600 * NSEC_PER_SEC)
+/* Write before the sync is due when this much waits. */
+#define WAITING_GOAL (1u << 20)
+#define RETRY_NS (5 * NSEC_PER_SEC)
+/* In bytes, where nothing else is said. */
+#define MEMORY_DEFAULT (32u << 20)
+/* An epoch also ends when its dictionary gets this large ... */
+#define DICT_BYTES (24u << 20)
+/* ... or has this many series: DICT_SERIES_MAX must not be met. */
+#define DICT_SERIES (DICT_SERIES_MAX / 4 * 3)
 
 struct store {
-	char *dir; /* NULL: in memory */
-	int lock;
-	struct store_options options;
-	struct epoch **epochs; /* oldest first; the last one is written to */
+	struct store_options options; /* dir is only told apart from NULL */
+	int dir_fd; /* -1: in memory */
+	int lock_fd;
+	struct codec *codec;
+	struct epoch **epochs; /* oldest first, the last is current */
 	size_t nr_epochs;
 	uint32_t generation;
-	struct window *open;
-	size_t nr_open, cap_open;
-	struct hash_index open_index; /* id: position + 1 */
-	int64_t first_due; /* earliest end of an open window, ns */
-	int64_t synced; /* CLOCK_MONOTONIC, ns */
-	bool dirty;
+	int64_t now_ns; /* of the last tick */
+	int64_t committed_ns, tried_ns; /* by the ticks' clock */
 	bool failing;
-	uint64_t written, dropped, syncs, write_errors;
+	uint64_t written_bytes, syncs, write_errors;
+	uint64_t dropped; /* by epochs that are gone */
 	struct log_ratelimit complain;
 };
 
@@ -53,209 +47,248 @@ static struct epoch *current(const struct store *s)
 	return s->epochs[s->nr_epochs - 1];
 }
 
-/* ---- epochs ---- */
+static bool on_disk(const struct store *s)
+{
+	return s->dir_fd >= 0;
+}
+
+static uint64_t memory_limit(const struct store *s)
+{
+	return s->options.memory_bytes ? s->options.memory_bytes :
+					 MEMORY_DEFAULT;
+}
+
+/* ---- the set of epochs ---- */
 
 static int push_epoch(struct store *s, struct epoch *e)
 {
-	struct epoch **v = realloc(s->epochs,
-				   (s->nr_epochs + 1) * sizeof(struct epoch *));
+	struct epoch **v =
+		realloc(s->epochs, (s->nr_epochs + 1) * sizeof(struct epoch *));
 
 	if (!v)
 		return -ENOMEM;
 	s->epochs = v;
-	v[s->nr_epochs++] = e;
+	s->epochs[s->nr_epochs++] = e;
 	return 0;
 }
 
-static int sync_store_dir(const struct store *s)
+static void remove_epoch(struct store *s, size_t i)
 {
-	cleanup(util_closep) int fd =
-		open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct epoch_stats st;
 
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+	epoch_get_stats(s->epochs[i], &st);
+	s->dropped += st.dropped;
+	epoch_free(s->epochs[i]);
+	s->nr_epochs--;
+	memmove(s->epochs + i, s->epochs + i + 1,
+		(s->nr_epochs - i) * sizeof(struct epoch *));
 }
 
-static int epoch_path(const struct store *s, int64_t start, char *path,
-		      size_t len)
+static bool empty(const struct epoch *e)
 {
-	int n = snprintf(path, len, "%s/epoch-%012" PRId64, s->dir, start);
+	struct epoch_stats st;
 
-	return n < 0 || (size_t)n >= len ? -ENAMETOOLONG : 0;
+	epoch_get_stats(e, &st);
+	return !st.bytes && !st.vectors && !st.open;
 }
 
-static int new_epoch(struct store *s)
+static int new_epoch(struct store *s, int64_t now_ns)
 {
-	int64_t start = clock_realtime_ns() / NSEC_PER_SEC;
-	char path[PATH_MAX];
+	int64_t begin_s = now_ns / NSEC_PER_SEC;
 	struct epoch *e;
 	int r;
 
-	/* Epochs are told apart, and ordered, by their start. */
-	if (s->nr_epochs && start <= epoch_start(current(s)))
-		start = epoch_start(current(s)) + 1;
-	r = s->dir ? epoch_path(s, start, path, sizeof(path)) : 0;
-	if (r >= 0)
-		r = epoch_open(&e, s->dir ? path : NULL, start);
+	/* Names are unique and in order even if the clock is not. */
+	if (begin_s < 0)
+		begin_s = 0;
+	if (s->nr_epochs && begin_s <= epoch_begin_s(current(s)))
+		begin_s = epoch_begin_s(current(s)) + 1;
+	r = epoch_new(&e, begin_s);
 	if (r < 0)
 		return r;
-	if (s->dir)
-		r = sync_store_dir(s);
-	if (r >= 0)
-		r = push_epoch(s, e);
+	r = push_epoch(s, e);
 	if (r < 0) {
-		epoch_close(e);
+		epoch_free(e);
 		return r;
 	}
 	s->generation++;
+	if (s->nr_epochs > 1 && empty(s->epochs[s->nr_epochs - 2]))
+		remove_epoch(s, s->nr_epochs - 2);
 	return 0;
 }
 
-static int by_start(const void *a, const void *b)
+static bool full(const struct store *s, int64_t now_ns)
 {
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	struct epoch *e = current(s);
+	const struct dict *d = epoch_dict(e);
+	uint64_t dict_limit = DICT_BYTES, limit = s->options.epoch_bytes;
+	struct epoch_stats st;
 
+	if (!on_disk(s))
+		dict_limit = min_u64(dict_limit, memory_limit(s) / 4);
+	if (dict_memory(d) > dict_limit ||
+	    dict_series_count(d) > DICT_SERIES ||
+	    now_ns - epoch_begin_s(e) * NSEC_PER_SEC >= EPOCH_NS)
+		return true;
+	/* The least that is deleted is an epoch: not most of what is kept. */
+	if (s->options.retention_bytes &&
+	    (!limit || limit > s->options.retention_bytes / 8))
+		limit = s->options.retention_bytes / 8;
+	epoch_get_stats(e, &st);
+	return limit && st.bytes >= limit;
+}
+
+/* ---- opening ---- */
+
+static int compare_names(const void *a, const void *b)
+{
+	int64_t x = 0, y = 0;
+
+	epoch_parse_name(*(char *const *)a, &x);
+	epoch_parse_name(*(char *const *)b, &y);
 	return x < y ? -1 : x > y;
 }
 
-/* The starts of the epochs in the directory, sorted; malloc'ed. */
-static int find_epochs(const struct store *s, int64_t **out, size_t *out_nr)
+static void free_names(char **names, size_t nr)
 {
-	DIR *dir = opendir(s->dir);
-	int64_t *v = NULL;
-	struct dirent *d;
+	for (size_t i = 0; i < nr; i++)
+		free(names[i]);
+	free(names);
+}
+
+static int find_names(struct store *s, char ***out, size_t *out_nr)
+{
+	int fd = fcntl(s->dir_fd, F_DUPFD_CLOEXEC, 0);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	char **names = NULL;
 	size_t nr = 0;
+	struct dirent *d;
 	int r = 0;
 
-	if (!dir)
-		return -errno;
-	while ((d = readdir(dir))) {
-		uint64_t start;
-		int64_t *more;
+	if (!dir) {
+		r = -errno;
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	while (!r && (d = readdir(dir))) {
+		int64_t begin_s;
+		char **v;
 
-		if (strncmp(d->d_name, "epoch-", 6) ||
-		    util_parse_u64(d->d_name + 6, &start) < 0 ||
-		    start > INT64_MAX / NSEC_PER_SEC)
+		if (!epoch_parse_name(d->d_name, &begin_s))
 			continue;
-		more = realloc(v, (nr + 1) * sizeof(*v));
-		if (!more) {
+		v = realloc(names, (nr + 1) * sizeof(*v));
+		if (!v) {
 			r = -ENOMEM;
 			break;
 		}
-		v = more;
-		v[nr++] = (int64_t)start;
+		names = v;
+		names[nr] = strdup(d->d_name);
+		if (names[nr])
+			nr++;
+		else
+			r = -ENOMEM;
 	}
 	closedir(dir);
 	if (r < 0) {
-		free(v);
+		free_names(names, nr);
 		return r;
 	}
 	if (nr)
-		qsort(v, nr, sizeof(*v), by_start);
-	*out = v;
+		qsort(names, nr, sizeof(*names), compare_names);
+	*out = names;
 	*out_nr = nr;
 	return 0;
 }
 
-static int load_epoch(struct store *s, int64_t start)
+static int load_epochs(struct store *s, bool *intact)
 {
-	char path[PATH_MAX];
-	struct epoch *e;
-	int r;
+	char **names = NULL;
+	size_t nr = 0;
+	int r = find_names(s, &names, &nr);
 
-	r = epoch_path(s, start, path, sizeof(path));
-	if (r >= 0)
-		r = epoch_open(&e, path, start);
-	if (r == -EBADMSG) {
-		log_warn("%s: not an epoch: left alone", path);
-		return 0;
+	for (size_t i = 0; i < nr && !r; i++) {
+		struct epoch *e;
+
+		r = epoch_load(&e, s->codec, s->dir_fd, names[i], intact);
+		if (r == -EPROTONOSUPPORT) {
+			log_error("%s: %s was written by another version",
+				  s->options.dir, names[i]);
+			break;
+		}
+		if (r == -ENOMEM)
+			break;
+		if (r < 0) {
+			log_error("%s: %s cannot be read: %s", s->options.dir,
+				  names[i], strerror(-r));
+			r = 0;
+			continue;
+		}
+		r = push_epoch(s, e);
+		if (r < 0)
+			epoch_free(e);
 	}
-	if (r < 0) {
-		log_error("%s: %s", path,
-			  r == -EPROTONOSUPPORT ?
-				  "written by another version" :
-				  strerror(-r));
-		return r;
-	}
-	r = push_epoch(s, e);
-	if (r < 0)
-		epoch_close(e);
+	free_names(names, nr);
 	return r;
 }
 
-static uint64_t epoch_limit(const struct store *s)
+static int open_dir(struct store *s, const char *dir)
 {
-	uint64_t limit = s->dir ? s->options.epoch_bytes :
-				  s->options.memory_bytes / 4;
+	int r = util_mkdirs(dir, 0750);
 
-	/* Deleting an epoch must not delete most of what may be kept. */
-	if (s->dir && s->options.retention_bytes)
-		limit = min_u64(limit, s->options.retention_bytes / 4);
-	return limit;
-}
-
-static bool epoch_full(const struct store *s)
-{
-	struct epoch *e = current(s);
-	uint64_t size = s->dir ? epoch_bytes(e) : epoch_memory(e);
-
-	return size >= epoch_limit(s) ||
-	       clock_realtime_ns() / NSEC_PER_SEC - epoch_start(e) >=
-		       EPOCH_SECONDS;
-}
-
-static int load_epochs(struct store *s)
-{
-	cleanup(util_freep) int64_t *starts = NULL;
-	size_t nr = 0;
-	int r;
-
-	if (s->dir) {
-		r = find_epochs(s, &starts, &nr);
-		for (size_t i = 0; r >= 0 && i < nr; i++)
-			r = load_epoch(s, starts[i]);
-		if (r < 0)
-			return r;
-	}
-	if (s->nr_epochs && epoch_intact(current(s)) && !epoch_full(s))
-		return 0;
-	return new_epoch(s);
-}
-
-static int take_lock(struct store *s)
-{
-	char path[PATH_MAX];
-
-	if (snprintf(path, sizeof(path), "%s/lock", s->dir) >=
-	    (int)sizeof(path))
-		return -ENAMETOOLONG;
-	s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (s->lock < 0 || flock(s->lock, LOCK_EX | LOCK_NB) < 0)
+	if (r < 0)
+		return r;
+	s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir_fd < 0)
+		return -errno;
+	s->lock_fd = openat(s->dir_fd, "lock",
+			    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (s->lock_fd < 0 || flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
 		return -errno;
 	return 0;
 }
 
+static void destroy(struct store *s)
+{
+	for (size_t i = 0; i < s->nr_epochs; i++)
+		epoch_free(s->epochs[i]);
+	free(s->epochs);
+	codec_free(s->codec);
+	util_closep(&s->dir_fd);
+	util_closep(&s->lock_fd);
+	free((char *)s->options.dir);
+	free(s);
+}
+
 int store_open(struct store **out, const struct store_options *options)
 {
+	int64_t now_ns = clock_realtime_ns();
 	struct store *s = calloc(1, sizeof(*s));
+	bool intact = false;
 	int r = 0;
 
 	if (!s)
 		return -ENOMEM;
-	s->lock = -1;
 	s->options = *options;
-	s->first_due = INT64_MAX;
-	s->synced = clock_monotonic_ns();
-	if (options->dir) {
-		s->dir = strdup(options->dir);
-		r = s->dir ? util_mkdirs(s->dir, 0750) : -ENOMEM;
-		if (r >= 0)
-			r = take_lock(s);
+	s->options.dir = options->dir ? strdup(options->dir) : NULL;
+	s->dir_fd = -1;
+	s->lock_fd = -1;
+	if ((options->dir && !s->options.dir) || codec_new(&s->codec) < 0)
+		r = -ENOMEM;
+	if (!r && options->dir)
+		r = open_dir(s, options->dir);
+	if (!r && options->dir)
+		r = load_epochs(s, &intact);
+	if (!r && s->nr_epochs && intact) {
+		struct epoch_stats st;
+
+		epoch_get_stats(current(s), &st);
+		intact = st.writable && !full(s, now_ns);
 	}
-	s->options.dir = s->dir;
-	if (r >= 0)
-		r = load_epochs(s);
+	if (!r && (!s->nr_epochs || !intact))
+		r = new_epoch(s, now_ns);
 	if (r < 0) {
-		store_close(s);
+		destroy(s);
 		return r;
 	}
 	*out = s;
@@ -268,29 +301,18 @@ void store_close(struct store *s)
 
 	if (!s)
 		return;
-	if (s->nr_epochs) {
-		r = store_flush(s);
-		if (r < 0)
-			log_error("the last windows were not stored: %s",
-				  strerror(-r));
-	}
-	for (size_t i = 0; i < s->nr_open; i++)
-		vector_free(s->open[i].vector);
-	for (size_t i = 0; i < s->nr_epochs; i++)
-		epoch_close(s->epochs[i]);
-	hash_index_release(&s->open_index);
-	util_closep(&s->lock);
-	free(s->open);
-	free(s->epochs);
-	free(s->dir);
-	free(s);
+	r = store_flush(s);
+	if (r < 0)
+		log_error("the last windows are lost: %s", strerror(-r));
+	destroy(s);
 }
 
 void store_configure(struct store *s, const struct store_options *options)
 {
-	s->options.retention_bytes = options->retention_bytes;
-	s->options.retention_ns = options->retention_ns;
-	s->options.sync_ns = options->sync_ns;
+	const char *dir = s->options.dir;
+
+	s->options = *options;
+	s->options.dir = dir;
 }
 
 struct dict *store_dict(struct store *s)
@@ -303,384 +325,243 @@ uint32_t store_generation(const struct store *s)
 	return s->generation;
 }
 
-/* ---- open windows ---- */
+/* ---- writing ---- */
 
-static uint64_t window_hash(int64_t start, uint32_t series)
+/* Keep what waits within bounds. */
+static void bound_memory(struct store *s)
 {
-	return hash_u64((uint64_t)start ^ hash_u64(series));
-}
+	uint64_t limit = memory_limit(s), bytes = 0, vectors = 0;
+	struct epoch_stats st;
 
-static struct window *find_window(struct store *s, int64_t start,
-				  uint32_t series)
-{
-	uint64_t hash = window_hash(start, series);
-	uint32_t id;
-
-	for (size_t at = hash_index_first(&s->open_index, hash, &id); id;
-	     at = hash_index_next(&s->open_index, hash, at, &id)) {
-		struct window *w = &s->open[id - 1];
-
-		if (w->start == start && w->series == series)
-			return w;
-	}
-	return NULL;
-}
-
-static int add_window(struct store *s, int64_t start, uint32_t series,
-		      struct window **out)
-{
-	struct window *w;
-	int r;
-
-	if (s->nr_open == s->cap_open) {
-		size_t want = s->cap_open ? s->cap_open * 2 : 64;
-		struct window *v = realloc(s->open, want * sizeof(*v));
-
-		if (!v)
-			return -ENOMEM;
-		s->open = v;
-		s->cap_open = want;
-	}
-	r = hash_index_grow(&s->open_index);
-	if (r < 0)
-		return r;
-	w = &s->open[s->nr_open];
-	*w = (struct window){ .start = start, .series = series };
-	r = vector_new(&w->vector);
-	if (r < 0)
-		return r;
-	hash_index_put(&s->open_index, window_hash(start, series),
-		       (uint32_t)++s->nr_open);
-	if (start + WINDOW_NS < s->first_due)
-		s->first_due = start + WINDOW_NS;
-	*out = w;
-	return 0;
-}
-
-int store_add(struct store *s, uint32_t series, uint32_t node, int64_t time_ns,
-	      uint64_t weight)
-{
-	struct window *w;
-	int64_t start;
-	int r;
-
-	if (time_ns < 0 || time_ns > INT64_MAX - 2 * WINDOW_NS)
-		return -EINVAL;
-	if (series >= dict_series_count(store_dict(s)))
-		return -EINVAL;
-	start = time_ns - time_ns % WINDOW_NS;
-	w = find_window(s, start, series);
-	if (!w) {
-		r = add_window(s, start, series, &w);
-		if (r < 0)
-			return r;
-	}
-	return vector_add(w->vector, node, weight);
-}
-
-/* Forget the windows that ended at or before due. */
-static void remove_windows(struct store *s, int64_t due)
-{
-	size_t kept = 0;
-
-	hash_index_release(&s->open_index);
-	s->first_due = INT64_MAX;
-	for (size_t i = 0; i < s->nr_open; i++) {
-		struct window w = s->open[i];
-
-		if (w.start + WINDOW_NS <= due) {
-			vector_free(w.vector);
-			continue;
+	if (on_disk(s)) {
+		while (epoch_waiting(current(s)) > limit)
+			vectors += epoch_drop(current(s));
+	} else {
+		for (size_t i = 0; i < s->nr_epochs; i++) {
+			epoch_get_stats(s->epochs[i], &st);
+			bytes += st.memory;
 		}
-		s->open[kept++] = w;
-		if (w.start + WINDOW_NS < s->first_due)
-			s->first_due = w.start + WINDOW_NS;
+		while (bytes > limit) {
+			struct epoch *e = s->epochs[0];
+			uint64_t before, now;
+
+			epoch_get_stats(e, &st);
+			before = st.memory;
+			if (!epoch_drop(e) && s->nr_epochs == 1)
+				break;
+			epoch_get_stats(e, &st);
+			now = st.memory;
+			if (!st.vectors && s->nr_epochs > 1) {
+				remove_epoch(s, 0);
+				now = 0;
+			}
+			bytes -= before - now;
+		}
 	}
-	s->nr_open = kept;
-	for (size_t i = 0; i < kept; i++) {
-		/* Cannot want more room than the table just given up had. */
-		if (hash_index_grow(&s->open_index) < 0)
-			return;
-		hash_index_put(&s->open_index,
-			       window_hash(s->open[i].start,
-					   s->open[i].series),
-			       (uint32_t)(i + 1));
-	}
+	if (vectors && log_ratelimit(&s->complain, 1, 60 * NSEC_PER_SEC))
+		log_error("the disk takes nothing: dropped %llu old windows",
+			  (unsigned long long)vectors);
 }
 
-static size_t open_bytes(const struct store *s)
+static int commit(struct store *s)
 {
-	size_t bytes = s->cap_open * sizeof(*s->open);
-
-	for (size_t i = 0; i < s->nr_open; i++)
-		bytes += vector_memory(s->open[i].vector);
-	return bytes;
-}
-
-/* The disk takes nothing: give the oldest windows up rather than all memory. */
-static void drop_oldest(struct store *s)
-{
-	while (s->nr_open > OPEN_MAX || open_bytes(s) > OPEN_BYTES_MAX) {
-		size_t before = s->nr_open;
-
-		remove_windows(s, s->first_due);
-		s->dropped += before - s->nr_open;
-	}
-}
-
-static void write_failed(struct store *s, int r)
-{
-	s->write_errors++;
-	if (!s->failing || log_ratelimit(&s->complain, 1, 60 * NSEC_PER_SEC))
-		log_error("%s: cannot write: %s: keeping windows in memory",
-			  s->dir ? s->dir : "memory", strerror(-r));
-	s->failing = true;
-	drop_oldest(s);
-}
-
-/* Write and forget the windows that ended at or before due. */
-static int close_windows(struct store *s, int64_t due)
-{
-	struct epoch *e = current(s);
-	uint64_t before = epoch_bytes(e);
+	struct epoch_stats before, after;
 	int r;
 
-	if (s->first_due > due)
+	if (!on_disk(s))
 		return 0;
-	for (size_t i = 0; i < s->nr_open; i++)
-		if (s->open[i].start + WINDOW_NS <= due)
-			epoch_put(e, s->open[i].series, s->open[i].start,
-				  s->open[i].vector);
-	r = epoch_commit(e);
+	s->tried_ns = s->now_ns;
+	epoch_get_stats(current(s), &before);
+	r = epoch_commit(current(s), s->codec, s->dir_fd);
 	if (r < 0) {
-		write_failed(s, r);
+		s->write_errors++;
+		if (!s->failing ||
+		    log_ratelimit(&s->complain, 1, 60 * NSEC_PER_SEC))
+			log_error("%s: cannot write: %s; windows stay in memory",
+				  s->options.dir, strerror(-r));
+		s->failing = true;
 		return r;
 	}
+	s->committed_ns = s->now_ns;
+	if (!r)
+		return 0;
 	if (s->failing)
-		log_info("writing works again");
+		log_info("%s: written again", s->options.dir);
 	s->failing = false;
-	s->written += epoch_bytes(e) - before;
-	s->dirty = true;
-	remove_windows(s, due);
-	return 0;
-}
-
-static int sync_now(struct store *s)
-{
-	int r;
-
-	s->synced = clock_monotonic_ns();
-	if (!s->dirty)
-		return 0;
-	r = epoch_sync(current(s));
-	if (r < 0) {
-		write_failed(s, r);
-		return r;
-	}
-	s->dirty = false;
+	epoch_get_stats(current(s), &after);
+	s->written_bytes += after.bytes - before.bytes;
 	s->syncs++;
 	return 0;
 }
 
-/* ---- keeping house ---- */
-
-static uint64_t total_bytes(const struct store *s)
+/* Is now as long after then as that, or the clock was put back? */
+static bool due(int64_t now_ns, int64_t then_ns, int64_t after_ns)
 {
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < s->nr_epochs; i++)
-		bytes += s->dir ? epoch_bytes(s->epochs[i]) :
-				  epoch_memory(s->epochs[i]);
-	return bytes;
+	return now_ns < then_ns || now_ns - then_ns >= after_ns;
 }
 
-/* An epoch ends where the next one starts. */
-static bool expired(const struct store *s, int64_t now_ns)
-{
-	int64_t end = epoch_start(s->epochs[1]) * NSEC_PER_SEC;
-	uint64_t limit = s->dir ? s->options.retention_bytes :
-				  s->options.memory_bytes;
-
-	return (limit && total_bytes(s) > limit) ||
-	       (s->options.retention_ns &&
-		end < now_ns - s->options.retention_ns);
-}
-
-static void retain(struct store *s, int64_t now_ns)
-{
-	while (s->nr_epochs > 1 && expired(s, now_ns)) {
-		int r = epoch_unlink(s->epochs[0]);
-
-		if (r < 0) {
-			if (log_ratelimit(&s->complain, 1, 60 * NSEC_PER_SEC))
-				log_error("cannot delete the oldest epoch: %s",
-					  strerror(-r));
-			return;
-		}
-		log_debug("the oldest epoch is deleted");
-		epoch_close(s->epochs[0]);
-		s->nr_epochs--;
-		memmove(s->epochs, s->epochs + 1,
-			s->nr_epochs * sizeof(struct epoch *));
-	}
-}
-
-/* All ids change with the epoch: nothing open may stay behind. */
-static void roll_over(struct store *s)
+int store_add(struct store *s, uint32_t series, uint32_t node,
+	      int64_t time_ns, uint64_t weight)
 {
 	int r;
 
-	if (!epoch_full(s))
+	if (time_ns < 0 || time_ns > INT64_MAX - 2 * WINDOW_NS)
+		return -EINVAL;
+	r = epoch_add(current(s), time_ns - time_ns % WINDOW_NS, series, node,
+		      weight);
+	if (r < 0 || !epoch_close_crowded(current(s)))
+		return r;
+	if (!s->failing && epoch_waiting(current(s)) >= WAITING_GOAL)
+		commit(s);
+	bound_memory(s);
+	return 0;
+}
+
+/* A new epoch, if it is time and the current one could be written. */
+static void roll_over(struct store *s)
+{
+	struct epoch *e = current(s);
+	bool huge;
+	int r;
+
+	if (!full(s, s->now_ns))
 		return;
-	r = close_windows(s, INT64_MAX);
-	if (r >= 0)
-		r = sync_now(s);
-	if (r >= 0)
-		r = new_epoch(s);
-	if (r < 0 && log_ratelimit(&s->complain, 1, 60 * NSEC_PER_SEC))
-		log_error("cannot begin a new epoch: %s", strerror(-r));
+	/* Ids change: nothing open may stay. */
+	epoch_close(e, INT64_MAX);
+	/* A disk that fails for long must not let the dictionary grow. */
+	huge = dict_memory(epoch_dict(e)) > 2 * DICT_BYTES ||
+	       dict_series_count(epoch_dict(e)) == DICT_SERIES_MAX;
+	if (s->failing && !huge &&
+	    !due(s->now_ns, s->tried_ns, RETRY_NS))
+		return;
+	r = commit(s);
+	while (r < 0 && huge && epoch_drop(e))
+		;
+	if (r < 0 && !huge)
+		return;
+	r = new_epoch(s, s->now_ns);
+	if (r < 0)
+		log_error("cannot begin an epoch: %s", strerror(-r));
+}
+
+/* When its data ends, at the latest when the next one began. */
+static int64_t end_of(const struct store *s, size_t i)
+{
+	int64_t next = epoch_begin_s(s->epochs[i + 1]) * NSEC_PER_SEC;
+	struct epoch_stats st;
+
+	epoch_get_stats(s->epochs[i], &st);
+	if (st.oldest_ns > st.newest_ns || st.newest_ns + WINDOW_NS > next)
+		return next;
+	return st.newest_ns + WINDOW_NS;
+}
+
+static bool outlived(const struct store *s)
+{
+	const struct store_options *o = &s->options;
+	struct epoch_stats st;
+	uint64_t bytes = 0;
+
+	if (o->retention_ns && end_of(s, 0) < s->now_ns - o->retention_ns)
+		return true;
+	if (!on_disk(s) || !o->retention_bytes)
+		return false;
+	for (size_t i = 0; i < s->nr_epochs; i++) {
+		epoch_get_stats(s->epochs[i], &st);
+		bytes += st.bytes;
+	}
+	return bytes > o->retention_bytes;
+}
+
+static void retain(struct store *s)
+{
+	while (s->nr_epochs > 1 && outlived(s)) {
+		int r = on_disk(s) ? epoch_unlink(s->epochs[0], s->dir_fd) : 0;
+
+		if (r < 0) {
+			if (log_ratelimit(&s->complain, 1, 60 * NSEC_PER_SEC))
+				log_error("cannot delete an epoch: %s",
+					  strerror(-r));
+			return;
+		}
+		remove_epoch(s, 0);
+	}
 }
 
 void store_tick(struct store *s, int64_t now_ns)
 {
-	close_windows(s, now_ns - GRACE_NS);
+	struct epoch *e = current(s);
+
+	if (now_ns < 0)
+		return;
+	if (!s->now_ns)
+		s->committed_ns = now_ns;
+	s->now_ns = now_ns;
+	epoch_close(e, now_ns - GRACE_NS);
+	if (s->failing ? due(now_ns, s->tried_ns, RETRY_NS) :
+			 due(now_ns, s->committed_ns, s->options.sync_ns) ||
+				 epoch_waiting(e) >= WAITING_GOAL)
+		commit(s);
 	roll_over(s);
-	if (clock_monotonic_ns() - s->synced >= s->options.sync_ns)
-		sync_now(s);
-	retain(s, now_ns);
+	bound_memory(s);
+	retain(s);
 }
 
 int store_flush(struct store *s)
 {
-	int r = close_windows(s, INT64_MAX);
+	int r;
 
-	return r < 0 ? r : sync_now(s);
+	epoch_close(current(s), INT64_MAX);
+	r = commit(s);
+	bound_memory(s);
+	return r;
 }
+
+/* ---- asking ---- */
 
 void store_get_stats(const struct store *s, struct store_stats *out)
 {
 	const struct dict *d = epoch_dict(current(s));
+	int64_t oldest_ns = INT64_MAX, newest_ns = INT64_MIN;
 
 	*out = (struct store_stats){
 		.epochs = s->nr_epochs,
-		.written_bytes = s->written,
-		.windows_open = s->nr_open,
+		.written_bytes = s->written_bytes,
 		.windows_dropped = s->dropped,
 		.syncs = s->syncs,
 		.write_errors = s->write_errors,
-		.memory = open_bytes(s),
 		.series = dict_series_count(d),
 		.nodes = calltree_count(d->tree),
 		.strings = strtab_count(d->strings),
 		.failing = s->failing,
 	};
 	for (size_t i = 0; i < s->nr_epochs; i++) {
-		const struct epoch *e = s->epochs[i];
-		int64_t oldest, newest;
+		struct epoch_stats st;
 
-		out->bytes += s->dir ? epoch_bytes(e) : 0;
-		out->windows += epoch_windows(e);
-		out->memory += epoch_memory(e);
-		if (!epoch_range(e, &oldest, &newest))
-			continue;
-		if (!out->oldest_ns || oldest < out->oldest_ns)
-			out->oldest_ns = oldest;
-		if (newest > out->newest_ns)
-			out->newest_ns = newest;
+		epoch_get_stats(s->epochs[i], &st);
+		out->bytes += st.bytes;
+		out->windows += st.vectors;
+		out->windows_open += st.open;
+		out->windows_dropped += st.dropped;
+		out->memory += st.memory;
+		if (st.oldest_ns < oldest_ns)
+			oldest_ns = st.oldest_ns;
+		if (st.newest_ns > newest_ns)
+			newest_ns = st.newest_ns;
 	}
-	for (size_t i = 0; i < s->nr_open; i++) {
-		int64_t start = s->open[i].start;
-
-		if (!out->oldest_ns || start < out->oldest_ns)
-			out->oldest_ns = start;
-		if (start > out->newest_ns)
-			out->newest_ns = start;
+	if (oldest_ns <= newest_ns) {
+		out->oldest_ns = oldest_ns;
+		out->newest_ns = newest_ns;
 	}
-}
-
-/* ---- reading ---- */
-
-struct open_context {
-	const struct store_reader *reader;
-	const struct window *w;
-};
-
-static int on_open_entry(void *userdata, uint32_t node, uint64_t weight)
-{
-	const struct open_context *x = userdata;
-
-	return x->reader->entry(x->reader->userdata, x->w->series, x->w->start,
-				node, weight);
-}
-
-static int read_open(struct store *s, int64_t from_ns, int64_t until_ns,
-		     const bool *want, const struct store_reader *reader)
-{
-	int r = 0;
-
-	for (size_t i = 0; r >= 0 && i < s->nr_open; i++) {
-		const struct window *w = &s->open[i];
-		struct open_context x = { reader, w };
-
-		if (!want[w->series] || w->start >= until_ns ||
-		    w->start + WINDOW_NS <= from_ns)
-			continue;
-		if (reader->window)
-			r = reader->window(reader->userdata, w->series,
-					   w->start, vector_total(w->vector));
-		if (r >= 0 && reader->entry)
-			r = vector_each(w->vector, on_open_entry, &x);
-	}
-	return r;
-}
-
-static int read_epoch(struct store *s, struct epoch *e, int64_t from_ns,
-		      int64_t until_ns, const struct store_reader *reader)
-{
-	const struct dict *d = epoch_dict(e);
-	uint32_t nr = dict_series_count(d);
-	cleanup(util_freep) bool *want = calloc(nr + 1u, sizeof(*want));
-	bool any = false;
-	int r;
-
-	if (!want)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < nr; i++) {
-		want[i] = reader->want(reader->userdata,
-				       dict_series_labels(d, i));
-		any |= want[i];
-	}
-	if (!any)
-		return 0;
-	r = reader->epoch(reader->userdata, d);
-	if (r >= 0)
-		r = epoch_read(e, from_ns, until_ns, want, reader);
-	if (r >= 0 && e == current(s))
-		r = read_open(s, from_ns, until_ns, want, reader);
-	return r;
 }
 
 int store_read(struct store *s, int64_t from_ns, int64_t until_ns,
 	       const struct store_reader *reader)
 {
-	if (from_ns < 0)
-		from_ns = 0;
-	if (until_ns <= from_ns) {
-		if (from_ns == INT64_MAX)
-			return 0;
-		until_ns = from_ns + 1;
-	}
-	for (size_t i = 0; i < s->nr_epochs; i++) {
-		int r = read_epoch(s, s->epochs[i], from_ns, until_ns, reader);
+	int r = 0;
 
-		/* What can be read of a damaged epoch has been. */
-		if (r == -EBADMSG || r == -EIO) {
-			log_warn("an epoch could not be read whole: %s",
-				 strerror(-r));
-			continue;
-		}
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; i < s->nr_epochs && !r; i++)
+		r = epoch_read(s->epochs[i], s->codec, from_ns, until_ns,
+			       reader);
+	return r;
 }

@@ -2,8 +2,8 @@
 /*
  * The store: windows of WINDOW_NS on a fixed grid of real time, each holding a
  * vector per series. Open windows live in memory; closed ones are appended to
- * the current epoch and to nothing else (see store/blocks.h for the file,
- * store/epoch.h for what is in it).
+ * the current epoch's log and to nothing else (store/log.h is the file's
+ * format, store/epoch.h says what one epoch is).
  *
  * Single-threaded: everything is called from the loop's thread.
  */
@@ -21,9 +21,13 @@ struct store_options {
 	const char *dir; /* NULL: memory only */
 	uint64_t retention_bytes; /* 0: no limit. Oldest epochs go first */
 	int64_t retention_ns; /* 0: no limit */
-	int64_t sync_ns; /* between syncs to disk */
-	uint64_t epoch_bytes; /* an epoch ends at this size, or after a day */
-	uint64_t memory_bytes; /* dir == NULL: closed windows kept */
+	int64_t sync_ns; /* closed windows are written and synced so often */
+	/* An epoch ends at this size (0: any), at an eighth of retention_bytes,
+	 * or after a day. */
+	uint64_t epoch_bytes;
+	/* Closed windows kept: all there are when dir is NULL, else those that
+	 * a failing disk does not take. 0: a default. */
+	uint64_t memory_bytes;
 };
 
 /*
@@ -45,13 +49,17 @@ void store_configure(struct store *s, const struct store_options *options);
 struct dict *store_dict(struct store *s);
 uint32_t store_generation(const struct store *s);
 
-/* Add weight to the window that holds time_ns (real time, ns). */
+/*
+ * Add weight to the window that holds time_ns (real time, ns; any, past or
+ * future). -EINVAL: a time before 1970, or ids that the dictionary has not.
+ */
 int store_add(struct store *s, uint32_t series, uint32_t node,
 	      int64_t time_ns, uint64_t weight);
 
 /*
  * Close what is due: windows that ended more than a grace of 2 s before now.
- * Rolls the epoch over, syncs, applies retention. Call about once a second.
+ * Writes and syncs what is closed when sync_ns have passed since last time (or
+ * much waits), rolls the epoch over, applies retention. Call once a second.
  * A full or failing disk is logged and retried, windows then stay in memory up
  * to a bound, beyond which the oldest are dropped and counted.
  */
@@ -77,12 +85,15 @@ struct store_stats {
 void store_get_stats(const struct store *s, struct store_stats *out);
 
 /*
- * Reading. For each epoch, then within it for each series that want() takes,
- * each vector whose window overlaps [from, until) is handed to fn via each().
+ * Reading. In each epoch that has windows in the range, each vector of a series
+ * that want() takes whose window overlaps [from, until), in no particular
+ * order; a window and series may come more than once: vectors add up. A
+ * negative return of any function ends the reading. What is damaged on disk
+ * gives -EBADMSG, never a sum with something missing.
  */
 struct store_reader {
 	void *userdata;
-	/* Does the query want this series? Called once a series and epoch. */
+	/* Does the query want this series? Once a series and such an epoch. */
 	bool (*want)(void *userdata, const struct labels *labels);
 	/* A new epoch's dictionary: ids from here on belong to it. 0 or -errno. */
 	int (*epoch)(void *userdata, const struct dict *dict);
