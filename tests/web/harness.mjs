@@ -38,8 +38,8 @@ export class Harness {
 	failed = 0;
 	/** What no page may ever have: script errors, console errors, CSP violations. */
 	errors = [];
-	/** Expected console errors: the browser reports every 4xx and lost daemon. */
-	tolerated = /Failed to load resource/;
+	/** Whether the group expects refusals: the browser reports each on its console. */
+	tolerant = false;
 
 	constructor(browser, url) {
 		this.browser = browser;
@@ -60,7 +60,7 @@ export class Harness {
 			void d.dismiss();
 		});
 		page.on("console", (m) => {
-			if (m.type() === "error" && !(this.tolerant && this.tolerated.test(m.text())))
+			if (m.type() === "error" && !(this.tolerant && m.text().startsWith("Failed to load resource")))
 				this.errors.push(`console: ${m.text()}`);
 		});
 		page.on("request", (r) => {
@@ -89,6 +89,7 @@ export class Harness {
 		}
 		for (const context of this.browser.contexts())
 			await context.close();
+		this.tolerant = false;
 	}
 
 	finish() {
@@ -122,5 +123,7 @@ export async function click(page, name) {
 	await page.mouse.click(b.cx, b.cy);
 }
 
-export const params = (page) => new URL(page.url()).searchParams;
-export const fragment = (page) => new URLSearchParams(new URL(page.url()).hash.slice(1));
+// Not page.url(), which hears of history.pushState later than the page.
+const here = async (page) => new URL(await page.evaluate(() => location.href));
+export const params = async (page) => (await here(page)).searchParams;
+export const fragment = async (page) => new URLSearchParams((await here(page)).hash.slice(1));
