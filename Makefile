@@ -8,9 +8,12 @@
 # make lint       the static checkers
 # make install    to DESTDIR/PREFIX
 #
-# BUILD=dir  another build directory; CC=clang; SANITIZE=address,undefined
+# BUILD=dir  another build directory; CC=clang; SANITIZE=address,undefined;
+# V=1 shows the commands
 
 VERSION := 0.1.0
+
+quiet = $(if $(V),,@echo '  $(1) $(2)';)
 
 CC ?= gcc
 BUILD ?= build
@@ -60,40 +63,40 @@ module:
 	$(MAKE) -C $(KERNELDIR) M=$(CURDIR) modules
 
 $(BUILD)/kstratad: $(BUILD)/obj/daemon/kstratad.o $(LIBRARY)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call quiet,LD,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/kstrata: $(BUILD)/obj/daemon/kstrata.o $(LIBRARY)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call quiet,LD,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(LIBRARY): $(OBJECTS) $(PROTO_OBJECTS) $(BUILD)/obj/assets.o
-	rm -f $@
-	$(AR) rcs $@ $^
+	@rm -f $@
+	$(call quiet,AR,$@)$(AR) rcs $@ $^
 
 $(BUILD)/obj/daemon/%.o: daemon/%.c | $(PROTO_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call quiet,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: daemon/%.proto
 	@mkdir -p $(BUILD)/gen
-	protoc-c --proto_path=daemon --c_out=$(BUILD)/gen $<
+	$(call quiet,PB,$<)protoc-c --proto_path=daemon --c_out=$(BUILD)/gen $<
 
 # Generated code is not ours to keep warning-free.
 $(BUILD)/obj/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -I$(BUILD)/gen $(HARDEN) $(CFLAGS) -c -o $@ $<
+	$(call quiet,CC,$<)$(CC) -std=gnu11 -I$(BUILD)/gen $(HARDEN) $(CFLAGS) -c -o $@ $<
 
 # The page's files, gzipped into .rodata; the table is in serve/assets.h's terms.
 $(BUILD)/gen/assets.S: daemon/serve/mkassets.sh $(ASSETS)
 	@mkdir -p $(BUILD)/gen
-	sh daemon/serve/mkassets.sh $@ $(ASSETS)
+	$(call quiet,AS,$@)sh daemon/serve/mkassets.sh $@ $(ASSETS)
 
 $(BUILD)/obj/assets.o: $(BUILD)/gen/assets.S
 	@mkdir -p $(@D)
-	$(CC) -c -o $@ $<
+	$(call quiet,AS,$<)$(CC) -c -o $@ $<
 
 $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
+	$(call quiet,LD,$@)$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
 		$(LIBRARY) $(LIBS) -lcmocka -lpthread
 
 unit-programs: $(UNIT_PROGRAMS)
