@@ -47,6 +47,7 @@ ASSETS := $(wildcard daemon/web/dist/*)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
 PROTO_OBJECTS := $(PROTOS:daemon/%.proto=$(BUILD)/obj/gen/%.pb-c.o)
 PROTO_HEADERS := $(PROTOS:daemon/%.proto=$(BUILD)/gen/%.pb-c.h)
+TOOL_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard daemon/tool/*.c))
 LIBRARY := $(BUILD)/libkstratad.a
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
@@ -65,7 +66,7 @@ module:
 $(BUILD)/kstratad: $(BUILD)/obj/daemon/kstratad.o $(LIBRARY)
 	$(call quiet,LD,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/kstrata: $(BUILD)/obj/daemon/kstrata.o $(LIBRARY)
+$(BUILD)/kstrata: $(BUILD)/obj/daemon/kstrata.o $(TOOL_OBJECTS) $(LIBRARY)
 	$(call quiet,LD,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(LIBRARY): $(OBJECTS) $(PROTO_OBJECTS) $(BUILD)/obj/assets.o
