@@ -21,6 +21,12 @@ samples()
 		END { if (!found) print 0 }'
 }
 
+daemon_ends()
+{
+	daemon_stop
+	is "TERM ends the daemon with 0, $1" "$? == 0"
+}
+
 truth_at()
 {
 	hz=$1 seconds=$2
@@ -35,7 +41,7 @@ truth_at()
 	until=$(now_ms)
 	folded truth "$from" "$until" >"/tmp/truth-$hz.folded"
 	curl -s "$API/metrics" >"/tmp/metrics-$hz"
-	check "the daemon ends at TERM, $hz Hz" daemon_stop
+	daemon_ends "$hz Hz"
 
 	# The same load, the other profiler.
 	perf record -q -e cpu-clock -F "$hz" -g -o /tmp/perf.data \
@@ -73,7 +79,7 @@ truth_at()
 	is "weight of the process is its CPU time within 2 %, $hz Hz" \
 		"$sum >= .98 * $cpu && $sum <= 1.02 * $cpu"
 	top=$(awk '{ w = $NF; sub(/ [0-9]+$/, ""); n = split($0, s, ";")
-		t[s[n]] += w } END { for (f in t) print t[f], f }' \
+		t[s[n]] += w } END { for (f in t) printf "%.0f %s\n", t[f], f }' \
 		<"/tmp/truth-$hz.folded" | sort -rn | head -n 2 |
 		awk '{ printf "%s ", $2 }')
 	perf_top=$(grep '[^ ]' /tmp/perf.report | head -n 2 |
@@ -85,16 +91,23 @@ truth_at()
 			"$top, not $perf_top"
 	fi
 
-	# Only what starts a thread stands before thread_main.
-	wrong=$(grep -E ';hot_[ab] [0-9]+$' "/tmp/truth-$hz.folded" |
-		grep -v -E '^([^;]*;)?((__)?clone3?;)?(start_thread;)?thread_main;work;hot_[ab] [0-9]+$' |
-		head -n 1)
+	# Only what starts a thread stands before thread_main. A walk by frame
+	# pointers misses the caller while the frame is being made or undone: a
+	# few instructions of thousands.
+	grep -E ';hot_[ab] [0-9]+$' "/tmp/truth-$hz.folded" |
+		grep -v -E '^([^;]*;)?((__)?clone3?;)?(start_thread;)?thread_main;work;hot_[ab] [0-9]+$' \
+		>/tmp/other
+	wrong=$(grep -v -E '^([^;]*;)?((__)?clone3?;)?(start_thread;)?thread_main;hot_[ab] [0-9]+$' \
+		/tmp/other | head -n 1)
+	short=$(total </tmp/other)
 	if [ -z "$wrong" ]; then
-		ok "every stack of hot_a and hot_b is whole, $hz Hz"
+		ok "every stack of hot_a and hot_b is right, $hz Hz"
 	else
-		not_ok "every stack of hot_a and hot_b is whole, $hz Hz" \
+		not_ok "every stack of hot_a and hot_b is right, $hz Hz" \
 			"$wrong"
 	fi
+	is "stacks without the caller are below 0.3 %, $hz Hz" \
+		"$short <= .003 * ($a + $b)"
 }
 
 dd_stacks()
@@ -107,10 +120,10 @@ dd_stacks()
 	dd if=/dev/zero of=/dev/null bs=1 count=2000000 2>/tmp/dd.out
 	settle
 	folded dd "$from" "$(now_ms)" >/tmp/dd.folded
-	check "the daemon ends at TERM after dd" daemon_stop
+	daemon_ends "after dd"
 	all=$(total </tmp/dd.folded)
 	kernel=$(grep -E ';entry_SYSCALL_64' /tmp/dd.folded | total)
-	joined=$(grep -E '^.*;[^;]+;entry_SYSCALL_64[a-z_]*;do_syscall_64;.*(ksys_read|vfs_read|ksys_write|vfs_write)' \
+	joined=$(grep -E '(^|;)[^;]+;entry_SYSCALL_64[a-z_]*;do_syscall_64;.*(ksys_read|vfs_read|ksys_write|vfs_write)' \
 		/tmp/dd.folded | total)
 	note "dd: $all ns, $kernel under the system call entry, $joined under vfs_*"
 	is "dd: samples" "${all:-0} > 0"
@@ -118,7 +131,7 @@ dd_stacks()
 		"${joined:-0} > .3 * ${all:-0} && ${joined:-0} > 0"
 	unnamed=$(grep -E ';(0x)?ffffffff[0-9a-f]{8}(;| )' /tmp/dd.folded | total)
 	is "dd: no kernel frame without a name" "${unnamed:-0} == 0"
-	[ "${joined:-0}" != 0 ] || head -n 20 /tmp/dd.folded
+	[ "${joined:-0}" != 0 ] || sort -t ' ' -k 2 -rn /tmp/dd.folded | head -n 20
 }
 
 check "the module loads" insmod /kstrata.ko

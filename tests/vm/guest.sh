@@ -7,7 +7,7 @@
 # The caller sets top, the project's directory.
 
 # The guest's programs that are not the project's.
-GUEST_PROGRAMS="dd curl setpriv gzip sha256sum sort perf"
+GUEST_PROGRAMS="awk dd curl setpriv gzip sha256sum sort perf"
 
 # guest_file TREE FILE [PATH]: copy FILE, to PATH in the guest (default: where it
 # is), with the libraries that it is linked with.
