@@ -13,7 +13,7 @@ struct vector;
 
 int vector_new(struct vector **out);
 void vector_free(struct vector *v);
-/* Add weight to node's; saturates at 2^64 - 1. 0 or -ENOMEM. */
+/* Add weight to node's; saturates at 2^64 - 1; 0 adds no entry. 0 or -ENOMEM. */
 int vector_add(struct vector *v, uint32_t node, uint64_t weight);
 uint64_t vector_total(const struct vector *v);
 size_t vector_count(const struct vector *v);

@@ -29,7 +29,8 @@ void flame_free(struct flame *f);
 /*
  * What a limit of max nodes (0: none; the root counts) shows of it: the
  * largest by total, all ancestors kept; what is cut below a node becomes its
- * last child, named "other", so that totals stay exact.
+ * last child, named "other", so that totals stay exact. The "other" nodes come
+ * on top of max: at most one for each node kept.
  */
 int flame_prune(const struct flame *f, uint32_t max, struct flame **out);
 
