@@ -106,6 +106,23 @@ static char *demangle_cxx(const char *symbol)
 	return take(&p, run(&p, cplus_demangle_v3_callback, symbol));
 }
 
+/* "module.function(char, int)" -> "module.function", but "f!(int)" stays. */
+static void drop_parameters(char *name)
+{
+	size_t at = strlen(name), depth = 0;
+
+	if (!at || name[at - 1] != ')')
+		return;
+	while (at--) {
+		if (name[at] == ')')
+			depth++;
+		else if (name[at] == '(' && !--depth)
+			break;
+	}
+	if (!depth && at && name[at - 1] != '!')
+		name[at] = '\0';
+}
+
 static char *demangle_d(const char *symbol)
 {
 	char *out;
@@ -119,6 +136,8 @@ static char *demangle_d(const char *symbol)
 		free(out);
 		return NULL;
 	}
+	if (out)
+		drop_parameters(out);
 	return out;
 }
 

@@ -13,6 +13,8 @@
 
 #define RELOCATIONS_MAX (1u << 20)
 #define PLT_BYTES_MAX (16u << 20)
+/* Large programs have tens of MB of .rela.dyn, for few .plt.got stubs. */
+#define RELOCATION_BYTES_MAX (4u << 20)
 #define NAME_LEN_MAX 16384
 
 struct slot {
@@ -163,7 +165,8 @@ int elfplt_walk(Elf *elf, elfplt_fn fn, void *userdata)
 		return 0;
 	while (r >= 0 && slots.nr < RELOCATIONS_MAX &&
 	       (scn = elf_nextscn(elf, scn)))
-		if (gelf_getshdr(scn, &shdr) && shdr.sh_type == SHT_RELA)
+		if (gelf_getshdr(scn, &shdr) && shdr.sh_type == SHT_RELA &&
+		    shdr.sh_size <= RELOCATION_BYTES_MAX)
 			r = read_relocations(elf, scn, &shdr, &slots);
 	if (r >= 0 && slots.nr) {
 		qsort(slots.v, slots.nr, sizeof(*slots.v), by_got);
