@@ -25,8 +25,9 @@ static void check_layout(void)
 	BUILD_BUG_ON(sizeof(struct kstrata_switch) != 8);
 	BUILD_BUG_ON(offsetof(struct kstrata_ring_producer, ring_bytes) != 64);
 	BUILD_BUG_ON(sizeof(struct kstrata_ring_producer) != 128);
-	/* The largest SAMPLE and a LOST record fit in the smallest ring. */
-	BUILD_BUG_ON(sizeof(struct kstrata_lost) + sizeof(struct kstrata_sample) +
+	/* The largest SAMPLE and two LOST records fit in the smallest ring. */
+	BUILD_BUG_ON(2 * sizeof(struct kstrata_lost) +
+		     sizeof(struct kstrata_sample) +
 		     8 * (KSTRATA_KERNEL_DEPTH_MAX + KSTRATA_USER_DEPTH_MAX) >
 		     KSTRATA_RING_BYTES_MIN);
 }
@@ -110,7 +111,8 @@ void *kst_ring_reserve(struct kst_ring *r, u32 max, u64 now, u64 weight)
 {
 	/* A: pairs with the consumer's release of tail (D). */
 	u64 tail = smp_load_acquire(&r->consumer->tail);
-	u64 needed = max + (r->lost ? sizeof(struct kstrata_lost) : 0);
+	/* There is always room left for a LOST record: see kst_ring_flush(). */
+	u64 needed = max + sizeof(struct kstrata_lost);
 
 	lockdep_assert_irqs_disabled();
 	if (unlikely(!kst_ring_has_room(r->head, tail, r->bytes, needed))) {
@@ -126,6 +128,13 @@ void *kst_ring_reserve(struct kst_ring *r, u32 max, u64 now, u64 weight)
 	return ring_at_head(r);
 }
 
+static void ring_publish(struct kst_ring *r)
+{
+	WRITE_ONCE(r->published, r->head);
+	/* B: pairs with the consumer's acquire of head (C). */
+	smp_store_release(&r->producer->head, r->head);
+}
+
 bool kst_ring_commit(struct kst_ring *r)
 {
 	const struct kstrata_record *rec = ring_at_head(r);
@@ -134,11 +143,21 @@ bool kst_ring_commit(struct kst_ring *r)
 
 	lockdep_assert_irqs_disabled();
 	r->head += rec->size;
-	r->published = r->head;
-	/* B: pairs with the consumer's acquire of head (C). */
-	smp_store_release(&r->producer->head, r->head);
+	ring_publish(r);
 	return kst_ring_crosses(before, r->head, READ_ONCE(r->consumer->tail),
 				r->watermark);
+}
+
+void kst_ring_flush(struct kst_ring *r, u64 now)
+{
+	u64 tail = smp_load_acquire(&r->consumer->tail); /* A */
+
+	lockdep_assert_irqs_disabled();
+	if (!r->lost || !kst_ring_has_room(r->head, tail, r->bytes,
+					   sizeof(struct kstrata_lost)))
+		return;
+	ring_put_lost(r, now);
+	ring_publish(r);
 }
 
 bool kst_ring_readable(const struct kst_ring *r)

@@ -47,6 +47,12 @@ void *kst_ring_reserve(struct kst_ring *r, u32 max, u64 now, u64 weight);
  */
 bool kst_ring_commit(struct kst_ring *r);
 
+/*
+ * Interrupts off, on the ring's CPU, no record reserved: tell what was lost
+ * since the last record. Every reservation leaves room for this, once.
+ */
+void kst_ring_flush(struct kst_ring *r, u64 now);
+
 /* Any context: does the ring hold as much as its watermark? */
 bool kst_ring_readable(const struct kst_ring *r);
 

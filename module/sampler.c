@@ -211,10 +211,14 @@ static int sampler_offline(unsigned int cpu, struct hlist_node *node)
 	struct kst_session *s = hlist_entry(node, struct kst_session, hotplug);
 	struct kst_cpu *c = s->cpus[cpu];
 
-	if (c && c->sampling) {
-		hrtimer_cancel(&c->timer);
-		c->sampling = false;
-	}
+	if (!c || !c->sampling)
+		return 0;
+	hrtimer_cancel(&c->timer);
+	c->sampling = false;
+	/* No next record will tell of what was lost before. */
+	local_irq_disable();
+	kst_ring_flush(&c->ring, ktime_get_ns());
+	local_irq_enable();
 	return 0;
 }
 

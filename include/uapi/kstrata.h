@@ -55,7 +55,8 @@
  *     later join, those that go offline leave and keep their unread records.
  *
  * KSTRATA_IOC_STOP     struct kstrata_switch (in). RUNNING, else EINVAL. When it
- *     returns no further record is written.
+ *     returns no further record is written. The last record of a ring that lost
+ *     some at its end is a LOST record (room for one is always kept).
  *
  * 3. The rings
  * ============
@@ -110,7 +111,8 @@
  *
  * When a record does not fit it is dropped: producer->lost counts it, and the
  * next record that fits is preceded by a LOST record that says how many were
- * dropped in that place and what they weighed.
+ * dropped in that place and what they weighed; so is the end, at STOP and when
+ * the CPU goes offline.
  *
  * poll() reports POLLIN while any ring holds at least watermark_bytes. A client
  * should drain at its own pace as well (a few times a second).
