@@ -77,13 +77,15 @@ run_unit()
 
 step_unit()
 {
-	make -j2 unit-programs
-	run_unit build
+	expect "the unit tests build" make -k -j2 unit-programs &&
+		run_unit build
 }
 
 step_unit_asan()
 {
-	make -j2 BUILD=build/asan SANITIZE=address,undefined unit-programs
+	expect "the unit tests build with sanitizers" make -k -j2 \
+		BUILD=build/asan SANITIZE=address,undefined unit-programs ||
+		return 1
 	ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1 \
 		run_unit build/asan
 }

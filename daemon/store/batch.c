@@ -67,7 +67,7 @@ size_t batch_memory(const struct batch *b)
 
 static uint64_t zigzag(int64_t v)
 {
-	return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
+	return (uint64_t)v << 1 ^ -(uint64_t)(v < 0);
 }
 
 static int64_t unzigzag(uint64_t v)

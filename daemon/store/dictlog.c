@@ -194,7 +194,7 @@ int dictlog_load(struct dict *d, enum block_type type, const void *data,
 {
 	struct reader rd = { data, (const uint8_t *)data + len };
 	struct dictlog at = dictlog_of(d);
-	uint32_t first, nr, want;
+	uint32_t first, nr = 0, want;
 	int r;
 
 	want = type == BLOCK_STRINGS   ? at.strings :

@@ -42,8 +42,10 @@ static void write_file(const char *text, size_t len)
 }
 
 /* Parse with stderr caught into *said. */
-static int parse(struct config *c, char *said, size_t said_len, char **argv)
+static int parse(struct config *c, char *said, size_t said_len,
+		 const char *const *words)
 {
+	char **argv = (char **)words; /* as execve() has it */
 	int argc = 0, r, saved = dup(STDERR_FILENO), fds[2];
 	ssize_t n;
 
@@ -63,7 +65,7 @@ static int parse(struct config *c, char *said, size_t said_len, char **argv)
 
 #define PARSE(...)                                                         \
 	parse(&c, said, sizeof(said),                                      \
-	      (char *[]){ (char *)"kstratad", __VA_ARGS__, NULL })
+	      (const char *[]){ "kstratad", __VA_ARGS__, NULL })
 
 static void test_defaults(void **state)
 {
