@@ -24,7 +24,7 @@ cd "$top" || exit 1
 BUILD=build
 export BUILD
 
-port= hz=99 seconds= where=
+port='' hz=99 seconds='' where=''
 
 usage()
 {
@@ -71,7 +71,7 @@ done
 
 # ---- what must be undone ---------------------------------------------------
 
-work= daemon= loaded=
+work='' daemon='' loaded=''
 
 stop()
 {

@@ -30,26 +30,33 @@ have()
 	return 1
 }
 
-# The files of the project: what git has, or all of a plain source tree.
+if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+	all=$(git ls-files --cached --others --exclude-standard)
+else
+	all=$(find . \( -path ./build -o -name node_modules \) -prune -o \
+		-type f -print | sed 's|^\./||')
+fi
+
+# files PATTERN...: those of the project that match one; * matches / as well.
 files()
 {
-	if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
-		git ls-files --cached --others --exclude-standard -- "$@"
-	else
+	echo "$all" | while read -r file; do
 		for pattern in "$@"; do
-			find . -path ./build -prune -o -path '*/node_modules' \
-				-prune -o -type f -name "$pattern" -print |
-				sed 's|^\./||'
+			# shellcheck disable=SC2254
+			case $file in
+			$pattern)
+				[ ! -f "$file" ] || echo "$file"
+				break
+				;;
+			esac
 		done
-	fi | while read -r file; do
-		[ ! -f "$file" ] || echo "$file"
 	done
 }
 
 spdx()
 {
 	missing=$(files '*.[chS]' '*.sh' '*.ts' '*.mjs' '*.css' '*.html' \
-			'*.proto' Makefile Kbuild 'tests/vm/init' '.ci/run' |
+			'*.proto' Makefile Kbuild tests/vm/init .ci/run |
 		grep -v '/dist/' | while read -r file; do
 			head -n 5 "$file" | grep -q 'SPDX-License-Identifier:' ||
 				echo "$file"
@@ -81,12 +88,15 @@ layout()
 
 # Not the leak checks: they do not follow __attribute__((cleanup)); the unit
 # tests run under LeakSanitizer.
+# Not memleak: it does not know __attribute__((cleanup)). Not the right shift of
+# signed numbers: all our compilers shift in the sign.
 run_cppcheck()
 {
 	cppcheck --quiet --error-exitcode=1 --std=c11 -j2 \
 		--enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --suppress=unknownMacro \
 		--suppress=arrayIndexThenCheck \
+		--suppress=shiftTooManyBitsSigned --suppress=memleak \
 		--suppress=memleak --suppress=resourceLeak \
 		-D_GNU_SOURCE '-DKSTRATA_VERSION="0"' \
 		-Idaemon -Iinclude -Iinclude/uapi daemon tests/vm/work
@@ -122,7 +132,7 @@ run_clang_tidy()
 	# Not the analyzer's core and unix checks: they do not follow our error
 	# codes, nor __attribute__((cleanup)).
 	# shellcheck disable=SC2016
-	files 'daemon/*.c' | grep '\.c$' | xargs -P 2 -n 6 sh -c '
+	files 'daemon/*.c' | xargs -P 2 -n 6 sh -c '
 		clang-tidy --quiet --warnings-as-errors="*" --checks="$0" "$@" \
 			-- -std=c11 -D_GNU_SOURCE -DKSTRATA_VERSION=\"0\" \
 			-Idaemon -Iinclude -Iinclude/uapi -Ibuild/gen' \

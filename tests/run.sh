@@ -190,6 +190,11 @@ case ${1:-} in
 	printf '%s\n' $FIRST $HOST $GUESTS $LAST
 	exit 0
 	;;
+--step)
+	set -e
+	"step_$(echo "$2" | tr .- __)"
+	exit 0
+	;;
 --lane)
 	shift
 	steps "$@"

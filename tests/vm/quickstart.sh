@@ -24,5 +24,5 @@ while :; do dd if=/dev/zero of=/dev/null bs=512 count=300000 2>/dev/null; sleep 
 		sleep 1
 	done
 ) &
-while :; do for i in 1 2 3 4 5 6 7 8; do date | sed s/:/./ | wc -c >/dev/null; done; sleep 0.5; done &
+while :; do for _ in 1 2 3 4 5 6 7 8; do date | sed s/:/./ | wc -c >/dev/null; done; sleep 0.5; done &
 wait "$daemon"
