@@ -11,14 +11,14 @@
 set -eu
 
 BUILD="gcc libc6-dev make pkg-config:pkg-config protobuf-c-compiler
-	libmicrohttpd-dev libelf-dev libdw-dev libzstd-dev libprotobuf-c-dev
+	libmicrohttpd-dev libelf-dev libzstd-dev libprotobuf-c-dev
 	libjansson-dev zlib1g-dev libcurl4-openssl-dev libiberty-dev
 	binutils:ld gzip:gzip"
 MODULE="gcc libc6-dev make binutils:ld libelf1 libssl3 zlib1g kmod:modprobe
 	xz-utils:xz"
 VM="qemu-system-x86:qemu-system-x86_64 cpio:cpio busybox-static curl:curl
 	ca-certificates kmod:modprobe xz-utils:xz"
-TEST="clang:clang libcmocka-dev linux-perf cppcheck:cppcheck sparse:sparse shellcheck:shellcheck
+TEST="clang:clang g++:g++ elfutils:eu-addr2line libcmocka-dev linux-perf cppcheck:cppcheck sparse:sparse shellcheck:shellcheck
 	clang-tidy:clang-tidy
 	dkms:dkms pahole:pahole jq:jq python3:python3 nodejs:node npm:npm
 	node-typescript:tsc esbuild:esbuild chromium:chromium"

@@ -47,10 +47,16 @@ refused()
 	fi
 }
 
+# holds AWK-EXPRESSION
+holds()
+{
+	awk "BEGIN { exit !($1) }"
+}
+
 # is NAME AWK-EXPRESSION: arithmetic that must hold.
 is()
 {
-	if awk "BEGIN { exit !($2) }"; then
+	if holds "$2"; then
 		ok "$1"
 	else
 		not_ok "$1" "$2"

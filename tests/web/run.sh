@@ -8,7 +8,8 @@
 # installed into the user's cache, never into the tree.
 set -eu
 cd "$(dirname "$0")/../.."
-playwright=1.64.1
+# The last that runs on Debian 12's Node.js, 18.
+playwright=1.61.0
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kstrata/web-$playwright
 daemon=${1:-build/kstratad}
 
