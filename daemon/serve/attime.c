@@ -58,7 +58,7 @@ static int parse_offset(const char *s, int64_t *ns)
 	return 0;
 }
 
-static int parse_date(uint64_t yyyymmdd, int64_t *ns)
+static void parse_date(uint64_t yyyymmdd, uint64_t *seconds)
 {
 	struct tm tm = {
 		.tm_year = (int)(yyyymmdd / 10000) - 1900,
@@ -68,12 +68,10 @@ static int parse_date(uint64_t yyyymmdd, int64_t *ns)
 	struct tm as_given = tm;
 	time_t t = timegm(&tm);
 
-	/* timegm() makes February 30 into March 2. */
-	if (tm.tm_mon != as_given.tm_mon || tm.tm_mday != as_given.tm_mday ||
-	    t < 0)
-		return -EINVAL;
-	*ns = (int64_t)t * NSEC_PER_SEC;
-	return 0;
+	/* timegm() makes February 30 into March 2: no date, left alone. */
+	if (tm.tm_mon == as_given.tm_mon && tm.tm_mday == as_given.tm_mday &&
+	    t >= 0)
+		*seconds = (uint64_t)t;
 }
 
 int attime_parse(const char *s, int64_t now_ns, int64_t *out_ns)
@@ -98,9 +96,9 @@ int attime_parse(const char *s, int64_t now_ns, int64_t *out_ns)
 	}
 	if (!digits || s[digits] || util_parse_u64(s, &v) < 0 || v > INT64_MAX)
 		return -EINVAL;
-	if (digits == 8 && v >= 19700101 && v <= 29991231 &&
-	    !parse_date(v, out_ns))
-		return 0;
+	/* What is no date stays what it is: seconds. */
+	if (digits == 8 && v >= 19700101 && v <= 29991231)
+		parse_date(v, &v);
 	while (i < ARRAY_SIZE(scales) - 1 && digits > scales[i].digits)
 		i++;
 	return __builtin_mul_overflow((int64_t)v, scales[i].scale, out_ns) ?
