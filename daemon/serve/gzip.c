@@ -31,6 +31,7 @@ int gzip_pack(const void *data, size_t len, struct buf *out)
 int gzip_unpack(const void *data, size_t len, size_t max, struct buf *out)
 {
 	z_stream z = { .next_in = (Bytef *)data, .avail_in = (uInt)len };
+	size_t before = out->len;
 	int r;
 
 	if (len > UINT_MAX)
@@ -48,10 +49,13 @@ int gzip_unpack(const void *data, size_t len, size_t max, struct buf *out)
 		z.avail_out = 65536;
 		r = inflate(&z, Z_NO_FLUSH);
 		out->len += 65536 - z.avail_out;
-		if (out->len > max) {
+		if (out->len - before > max) {
 			inflateEnd(&z);
 			return -EFBIG;
 		}
+		/* A gzip file is a series of members. */
+		if (r == Z_STREAM_END && z.avail_in)
+			r = inflateReset(&z);
 	} while (r == Z_OK);
 	inflateEnd(&z);
 	if (r == Z_MEM_ERROR)
