@@ -59,12 +59,18 @@ static char *query_of(const struct options *o)
 	return b.data;
 }
 
-static int print_body(const struct buf *body)
+static void print_body(const struct buf *body)
 {
-	if (fwrite(body->data, 1, body->len, stdout) != body->len ||
-	    fflush(stdout))
-		return -EIO;
-	return 0;
+	fwrite(body->data, 1, body->len, stdout);
+}
+
+/* A full disk shows here at the latest. */
+static int end_output(void)
+{
+	if (!ferror(stdout) && !fflush(stdout))
+		return 0;
+	fprintf(stderr, "kstrata: cannot write: %s\n", strerror(errno));
+	return -EIO;
 }
 
 /* Names come from strangers' programs: nothing that moves a cursor. */
@@ -198,7 +204,7 @@ static int run_status(struct client *c, const struct options *o)
 		r = client_get(c, "/api/v1/status", NULL, &body);
 		if (r >= 0) {
 			buf_char(&body, '\n');
-			r = print_body(&body);
+			print_body(&body);
 		}
 		buf_release(&body);
 		return r;
@@ -272,7 +278,7 @@ static int run_top(struct client *c, const struct options *o)
 		r = client_get(c, "/api/v1/top", params, &body);
 		if (r >= 0) {
 			buf_char(&body, '\n');
-			r = print_body(&body);
+			print_body(&body);
 		}
 		buf_release(&body);
 		return r;
@@ -302,7 +308,7 @@ static int run_flame(struct client *c, const struct options *o)
 	if (r >= 0 && !body.len)
 		fprintf(stderr, "kstrata: nothing in this range\n");
 	if (r >= 0)
-		r = print_body(&body);
+		print_body(&body);
 	buf_release(&body);
 	return r;
 }
@@ -458,5 +464,7 @@ int main(int argc, char **argv)
 	}
 	r = verb->run(c, &o);
 	client_free(c);
+	if (r >= 0)
+		r = end_output();
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

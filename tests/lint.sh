@@ -55,7 +55,7 @@ files()
 
 spdx()
 {
-	missing=$(files '*.[chS]' '*.sh' '*.ts' '*.mjs' '*.css' '*.html' \
+	missing=$(files '*.[chS]' '*.sh' '*.ts' '*.mjs' '*.py' '*.css' '*.html' \
 			'*.proto' Makefile Kbuild tests/vm/init .ci/run |
 		grep -v '/dist/' | while read -r file; do
 			head -n 5 "$file" | grep -q 'SPDX-License-Identifier:' ||
@@ -87,9 +87,8 @@ layout()
 }
 
 # Not the leak checks: they do not follow __attribute__((cleanup)); the unit
-# tests run under LeakSanitizer.
-# Not memleak: it does not know __attribute__((cleanup)). Not the right shift of
-# signed numbers: all our compilers shift in the sign.
+# tests run under LeakSanitizer. Not the right shift of signed numbers: all our
+# compilers shift in the sign.
 run_cppcheck()
 {
 	cppcheck --quiet --error-exitcode=1 --std=c11 -j2 \
@@ -97,7 +96,7 @@ run_cppcheck()
 		--suppress=missingIncludeSystem --suppress=unknownMacro \
 		--suppress=arrayIndexThenCheck \
 		--suppress=shiftTooManyBitsSigned --suppress=memleak \
-		--suppress=memleak --suppress=resourceLeak \
+		--suppress=resourceLeak \
 		-D_GNU_SOURCE '-DKSTRATA_VERSION="0"' \
 		-Idaemon -Iinclude -Iinclude/uapi daemon tests/vm/work
 }

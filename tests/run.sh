@@ -25,12 +25,12 @@ export KSTRATA_TESTS_STARTED="$started"
 
 FIRST="deps build"
 # These two run side by side.
-HOST="lint build-clang unit unit-asan dkms web"
+HOST="lint build-clang unit unit-asan dkms serve web"
 GUESTS="module vm-6.12-smp vm-6.1-smp vm-6.12-accurate vm-6.1-accurate"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
-NEED_BUILD="unit unit-asan web vm-6.12-smp vm-6.1-smp vm-6.12-accurate
-	vm-6.1-accurate quickstart"
+NEED_BUILD="unit unit-asan serve web vm-6.12-smp vm-6.1-smp
+	vm-6.12-accurate vm-6.1-accurate quickstart"
 
 # ---- the steps -------------------------------------------------------------
 
@@ -103,6 +103,12 @@ step_module()
 step_dkms()
 {
 	sh tests/dkms.sh
+}
+
+step_serve()
+{
+	make userspace
+	sh tests/serve/run.sh build
 }
 
 step_web()
@@ -261,7 +267,9 @@ wait_lanes()
 }
 
 echo
-grep -h '^table ' "$logs"/vm-*-accurate.log 2>/dev/null | tr -d '\r'
+cat "$logs"/counts.* 2>/dev/null | while read -r step rest; do
+	grep '^table ' "$logs/$step.log" | tr -d '\r'
+done
 cat "$logs"/counts.* 2>/dev/null | awk -v t=$(($(date +%s) - started)) '
 	{ passed += $2; failed += $3 }
 	END {

@@ -103,27 +103,62 @@ int loop_add_fd(struct loop *l, int fd, uint32_t events, loop_fn fn,
 	return add(l, SOURCE_FD, fd, events, fn, userdata, out);
 }
 
-int loop_add_timer(struct loop *l, int64_t interval_ns, loop_fn fn,
-		   void *userdata, struct loop_source **out)
+static struct timespec timespec_of(int64_t ns)
 {
-	struct timespec ts = {
-		.tv_sec = interval_ns / NSEC_PER_SEC,
-		.tv_nsec = interval_ns % NSEC_PER_SEC,
+	return (struct timespec){
+		.tv_sec = ns / NSEC_PER_SEC,
+		.tv_nsec = ns % NSEC_PER_SEC,
 	};
-	struct itimerspec spec = { .it_interval = ts, .it_value = ts };
+}
+
+static int add_timer(struct loop *l, const struct itimerspec *spec, loop_fn fn,
+		     void *userdata, struct loop_source **out)
+{
 	int fd, r;
 
-	if (interval_ns <= 0)
-		return -EINVAL;
 	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;
-	r = timerfd_settime(fd, 0, &spec, NULL) < 0 ? -errno : 0;
+	r = timerfd_settime(fd, 0, spec, NULL) < 0 ? -errno : 0;
 	if (!r)
 		r = add(l, SOURCE_TIMER, fd, EPOLLIN, fn, userdata, out);
 	if (r < 0)
 		close(fd);
 	return r;
+}
+
+int loop_add_timer(struct loop *l, int64_t interval_ns, loop_fn fn,
+		   void *userdata, struct loop_source **out)
+{
+	struct itimerspec spec = {
+		.it_interval = timespec_of(interval_ns),
+		.it_value = timespec_of(interval_ns),
+	};
+
+	if (interval_ns <= 0)
+		return -EINVAL;
+	return add_timer(l, &spec, fn, userdata, out);
+}
+
+int loop_add_alarm(struct loop *l, loop_fn fn, void *userdata,
+		   struct loop_source **out)
+{
+	static const struct itimerspec off;
+
+	return add_timer(l, &off, fn, userdata, out);
+}
+
+void loop_set_alarm(struct loop_source *s, int64_t delay_ns)
+{
+	/* 0 would switch it off. */
+	struct itimerspec spec = {
+		.it_value = timespec_of(delay_ns < 0 ? 0 :
+					delay_ns     ? delay_ns :
+						       1),
+	};
+
+	/* Fails for no descriptor and no value of ours. */
+	timerfd_settime(s->fd, 0, &spec, NULL);
 }
 
 int loop_add_signals(struct loop *l, const int *signals, loop_fn fn,

@@ -28,6 +28,11 @@ int loop_add_fd(struct loop *l, int fd, uint32_t events, loop_fn fn,
 /* Call fn every interval ns, first after one interval. */
 int loop_add_timer(struct loop *l, int64_t interval_ns, loop_fn fn,
 		   void *userdata, struct loop_source **out);
+/* A timer that expires once for each loop_set_alarm(); off until then. */
+int loop_add_alarm(struct loop *l, loop_fn fn, void *userdata,
+		   struct loop_source **out);
+/* delay_ns from now, in place of what was set before; negative: off. */
+void loop_set_alarm(struct loop_source *s, int64_t delay_ns);
 /*
  * Block these signals (0-terminated list) for the process and call fn with the
  * signal's number in events.

@@ -19,8 +19,6 @@
 #define CONNECTIONS_MAX 64
 #define CONNECTION_MEMORY (32u << 10)
 #define CONNECTION_TIMEOUT_S 30
-/* How often libmicrohttpd gets to look at its time-outs. */
-#define TIMEOUT_INTERVAL_NS NSEC_PER_SEC
 #define COMPRESS_FROM 1024
 
 #define CSP                                                              \
@@ -31,7 +29,8 @@
 struct listener {
 	struct http *http;
 	struct MHD_Daemon *daemon;
-	struct loop_source *source;
+	struct loop_source *source, *alarm;
+	bool full;
 	bool local; /* the Unix socket: any Host will do */
 };
 
@@ -40,7 +39,6 @@ struct http {
 	struct listener tcp, local;
 	char *socket_path;
 	char *host; /* of the listening address */
-	struct loop_source *timer;
 	struct http_stats stats;
 };
 
@@ -381,24 +379,35 @@ static void on_completed(void *userdata, struct MHD_Connection *connection,
 
 /* ---- the loop ---- */
 
-static int on_events(void *userdata, uint32_t events)
+static bool is_full(const struct listener *l)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(
+		l->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+	return info && info->num_connections >= CONNECTIONS_MAX;
+}
+
+/*
+ * Its descriptor tells of new events only: what libmicrohttpd has left over
+ * from the last, and its time-outs, it tells as the time of its next turn.
+ */
+static int on_turn(void *userdata, uint32_t events)
 {
 	struct listener *l = userdata;
+	MHD_UNSIGNED_LONG_LONG ms;
+	int64_t delay = -1;
+	bool full;
 
 	(void)events;
 	MHD_run(l->daemon);
-	return 0;
-}
-
-static int on_timer(void *userdata, uint32_t events)
-{
-	struct http *h = userdata;
-
-	(void)events;
-	if (h->tcp.daemon)
-		MHD_run(h->tcp.daemon);
-	if (h->local.daemon)
-		MHD_run(h->local.daemon);
+	full = is_full(l);
+	/* It listens again in the turn after that in which it was full. */
+	if (l->full && !full)
+		delay = 0;
+	else if (MHD_get_timeout(l->daemon, &ms) == MHD_YES)
+		delay = (int64_t)ms * NSEC_PER_MSEC;
+	l->full = full;
+	loop_set_alarm(l->alarm, delay);
 	return 0;
 }
 
@@ -419,6 +428,7 @@ static void on_mhd_log(void *userdata, const char *fmt, va_list ap)
 static int serve(struct http *h, struct listener *l, int fd)
 {
 	const union MHD_DaemonInfo *info;
+	int r;
 
 	l->http = h;
 	l->daemon = MHD_start_daemon(
@@ -438,8 +448,11 @@ static int serve(struct http *h, struct listener *l, int fd)
 	info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (!info)
 		return -EIO;
-	return loop_add_fd(h->options.loop, info->epoll_fd, EPOLLIN, on_events,
-			   l, &l->source);
+	r = loop_add_alarm(h->options.loop, on_turn, l, &l->alarm);
+	if (r < 0)
+		return r;
+	return loop_add_fd(h->options.loop, info->epoll_fd, EPOLLIN, on_turn, l,
+			   &l->source);
 }
 
 static int serve_tcp(struct http *h, const char *address)
@@ -483,9 +496,6 @@ int http_new(struct http **out, const struct http_options *options)
 		r = serve_tcp(h, options->address);
 	if (r >= 0 && options->socket_path)
 		r = serve_local(h, options->socket_path);
-	if (r >= 0)
-		r = loop_add_timer(options->loop, TIMEOUT_INTERVAL_NS, on_timer,
-				   h, &h->timer);
 	if (r < 0) {
 		http_free(h);
 		return r;
@@ -497,6 +507,7 @@ int http_new(struct http **out, const struct http_options *options)
 static void listener_stop(struct http *h, struct listener *l)
 {
 	loop_remove(h->options.loop, l->source);
+	loop_remove(h->options.loop, l->alarm);
 	if (l->daemon)
 		MHD_stop_daemon(l->daemon);
 }
@@ -505,7 +516,6 @@ void http_free(struct http *h)
 {
 	if (!h)
 		return;
-	loop_remove(h->options.loop, h->timer);
 	listener_stop(h, &h->tcp);
 	listener_stop(h, &h->local);
 	if (h->socket_path)

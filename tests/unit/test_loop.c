@@ -52,6 +52,34 @@ static void test_timer(void **state)
 	loop_free(s.loop);
 }
 
+static int set_again(void *userdata, uint32_t events)
+{
+	struct seen *s = userdata;
+
+	if (s->count < 4)
+		loop_set_alarm(s->other, 0);
+	return count(s, events);
+}
+
+static void test_alarm(void **state)
+{
+	struct seen s = { .limit = 5 }, off = { .limit = 1 };
+
+	(void)state;
+	assert_int_equal(loop_new(&s.loop), 0);
+	off.loop = s.loop;
+	assert_int_equal(loop_add_alarm(s.loop, set_again, &s, &s.other), 0);
+	assert_int_equal(loop_add_alarm(s.loop, count, &off, &off.other), 0);
+	loop_set_alarm(off.other, 0);
+	loop_set_alarm(off.other, -1);
+	loop_set_alarm(s.other, NSEC_PER_SEC * 3600);
+	loop_set_alarm(s.other, NSEC_PER_MSEC);
+	assert_int_equal(loop_run(s.loop), 0);
+	assert_int_equal(s.count, 5);
+	assert_int_equal(off.count, 0);
+	loop_free(s.loop);
+}
+
 static void test_callback_error_ends_it(void **state)
 {
 	struct seen s = { .result = -EIO };
@@ -111,6 +139,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_timer),
+		cmocka_unit_test(test_alarm),
 		cmocka_unit_test(test_callback_error_ends_it),
 		cmocka_unit_test(test_remove_within),
 		cmocka_unit_test(test_signal),
