@@ -59,6 +59,14 @@ static size_t find_known(const char *suffix, size_t len)
 	return i;
 }
 
+static void cut_spaces(const char **s, size_t *len)
+{
+	for (; *len && **s == ' '; (*len)--)
+		(*s)++;
+	while (*len && (*s)[*len - 1] == ' ')
+		(*len)--;
+}
+
 /* "{k=v,k2=v2}"; values may not hold ',' or '}', spaces around are cut. */
 static int parse_labels(const char *s, struct labels *labels, const char **why)
 {
@@ -69,20 +77,16 @@ static int parse_labels(const char *s, struct labels *labels, const char **why)
 		return -EINVAL;
 	s++;
 	while (*s != '}') {
-		size_t name = strcspn(s, "=,}"), value;
-		const char *v = s + name + 1;
-		size_t name_len = name;
+		size_t name_len = strcspn(s, "=,}"), value;
+		const char *v = s + name_len + 1, *end;
 		int r;
 
-		if (s[name] != '=')
+		if (s[name_len] != '=')
 			return -EINVAL;
-		while (name_len && *s == ' ') {
-			s++;
-			name_len--;
-		}
-		while (name_len && s[name_len - 1] == ' ')
-			name_len--;
 		value = strcspn(v, ",}");
+		end = v + value;
+		cut_spaces(&s, &name_len);
+		cut_spaces(&v, &value);
 		if (value >= 2 && *v == '"' && v[value - 1] == '"')
 			r = labels_setn(labels, s, name_len, v + 1, value - 2);
 		else
@@ -92,7 +96,7 @@ static int parse_labels(const char *s, struct labels *labels, const char **why)
 				*why = "name: too many or too long labels";
 			return r == -ENOMEM ? r : -EINVAL;
 		}
-		s = v + value;
+		s = end;
 		if (*s == ',')
 			s++;
 		else if (s[1])
