@@ -20,7 +20,7 @@ static int by_stack(const void *a, const void *b)
 /* What would part frames or lines becomes something that does not. */
 static void put_frame(struct buf *out, const char *s, size_t len)
 {
-	char *to = buf_reserve(out, len);
+	char *to = len ? buf_reserve(out, len) : NULL;
 
 	for (size_t i = 0; to && i < len; i++)
 		to[i] = s[i] == ';' ? ':' : s[i] == '\n' ? ' ' : s[i];
