@@ -282,7 +282,9 @@ int pprof_write(const struct flame *f, const char *type, int64_t from_ns,
 			w.profile.period = 1;
 		}
 		w.profile.time_nanos = from_ns;
-		w.profile.duration_nanos = until_ns - from_ns;
+		if (__builtin_sub_overflow(until_ns, from_ns,
+					   &w.profile.duration_nanos))
+			w.profile.duration_nanos = INT64_MAX;
 		w.profile.n_string_table = w.nr_strings;
 		w.profile.string_table = w.strings;
 		r = pack(&w, out);
