@@ -251,7 +251,7 @@ static void test_push_bad(void **state)
 		"app{k=v}}", "app{k=v}x", "app{k=v}{k=v}", "app{k=a}b}",
 		"app{1k=v}", "app{k-k=v}", "app{k k=v}", "app{ =v}",
 		"app{\xc3\xa9=v}", "app{k=\"a,b\"}", "app{\"k\"=v}",
-		"app{k=v} ",
+		"app{k=v} ", "app{}}", "app{}k=v}", "app{k=v,}}",
 	};
 
 	(void)state;
