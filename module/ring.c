@@ -111,8 +111,11 @@ void *kst_ring_reserve(struct kst_ring *r, u32 max, u64 now, u64 weight)
 {
 	/* A: pairs with the consumer's release of tail (D). */
 	u64 tail = smp_load_acquire(&r->consumer->tail);
-	/* There is always room left for a LOST record: see kst_ring_flush(). */
-	u64 needed = max + sizeof(struct kstrata_lost);
+	/*
+	 * There is always room left for a LOST record: see kst_ring_flush().
+	 * One that is due now takes room of its own.
+	 */
+	u64 needed = max + sizeof(struct kstrata_lost) * (r->lost ? 2 : 1);
 
 	lockdep_assert_irqs_disabled();
 	if (unlikely(!kst_ring_has_room(r->head, tail, r->bytes, needed))) {
