@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/time64.h>
 
@@ -207,7 +208,10 @@ int kst_session_mmap(struct kst_session *s, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (!cpus)
 		return -EBADFD;
-	if (cpu >= nr_cpu_ids || !cpus[cpu])
+	if (cpu >= nr_cpu_ids)
+		return -ENXIO;
+	cpu = array_index_nospec(cpu, nr_cpu_ids);
+	if (!cpus[cpu])
 		return -ENXIO;
 	ring = &cpus[cpu]->ring;
 	if (part == 0 && length == PAGE_SIZE) {
