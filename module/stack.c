@@ -69,9 +69,18 @@ u16 kst_stack_user(struct pt_regs *regs, u64 *out, u16 max, u8 *reason)
 {
 	unsigned long sp = user_stack_pointer(regs);
 	unsigned long fp = kst_regs_frame_pointer(regs);
+	unsigned long ip = instruction_pointer(regs);
 	u16 n = 0;
 
-	out[n++] = instruction_pointer(regs);
+	/*
+	 * Bit 63 is the object frames'. Nothing runs there, but a system call
+	 * can be on its way there: sigreturn() and ptrace() set any address.
+	 */
+	if (ip & KSTRATA_FRAME_OBJECT) {
+		*reason = KSTRATA_REASON_BAD_FRAME;
+		return 0;
+	}
+	out[n++] = ip;
 	if (kst_regs_compat(regs)) {
 		*reason = KSTRATA_REASON_UNSUPPORTED;
 		return n;
@@ -101,7 +110,6 @@ u16 kst_stack_user(struct pt_regs *regs, u64 *out, u16 max, u8 *reason)
 			*reason = KSTRATA_REASON_COMPLETE;
 			return n;
 		}
-		/* Bit 63 is the object frames'; no user code lies there. */
 		if (rec.ret & KSTRATA_FRAME_OBJECT) {
 			*reason = KSTRATA_REASON_BAD_FRAME;
 			return n;
