@@ -46,6 +46,7 @@ struct kst_session {
 	u64 period;		/* asked for: ns */
 	wait_queue_head_t wait;
 	struct hlist_node hotplug;	/* sampler.c */
+	int probes;			/* tasks.c: registered so far */
 	/*
 	 * One per possible CPU, NULL where there was no CPU at SETUP. Set once,
 	 * by SETUP, with a release; freed with the session: readers need no lock.

@@ -114,22 +114,23 @@ int kst_tasks_start(struct kst_session *s)
 
 	for (i = 0; i < KST_TP_NR; i++) {
 		r = tracepoint_probe_register(kst.tp[i], probes[i].probe, s);
-		if (r)
-			goto err;
+		if (r) {
+			kst_tasks_stop(s);
+			return r;
+		}
+		s->probes++;
 	}
 	return 0;
-
-err:
-	kst_tasks_stop(s);
-	return r;
 }
 
 void kst_tasks_stop(struct kst_session *s)
 {
 	int i;
 
-	/* -ENOENT from one that was not registered is fine. */
-	for (i = 0; i < KST_TP_NR; i++)
+	/* The kernel warns of one that was never registered. */
+	for (; s->probes; s->probes--) {
+		i = s->probes - 1;
 		tracepoint_probe_unregister(kst.tp[i], probes[i].probe, s);
+	}
 	tracepoint_synchronize_unregister();
 }
