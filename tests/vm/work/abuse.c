@@ -23,6 +23,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -646,6 +650,142 @@ static void test_tasks(void)
 	session_end(&s);
 }
 
+/* ---- what SETUP can leave out, and stacks that lie ---------------------- */
+
+struct stacks {
+	uint32_t pid;
+	unsigned int samples;
+	unsigned int kernel;	/* with kernel frames */
+	unsigned int user;	/* with user frames */
+	unsigned int refused;	/* with neither user frames nor a way to them */
+	unsigned int forged;	/* with a user frame that claims to be an object */
+	unsigned int tasks;
+};
+
+static void stacks(const struct kstrata_record *r, void *userdata)
+{
+	const struct kstrata_sample *sample = (const void *)r;
+	const uint64_t *frames =
+		(const void *)((const char *)r + sample->frames_offset);
+	struct stacks *st = userdata;
+
+	if (r->type == KSTRATA_RECORD_TASK)
+		st->tasks++;
+	if (r->type != KSTRATA_RECORD_SAMPLE || sample->pid != st->pid)
+		return;
+	st->samples++;
+	st->kernel += sample->nr_kernel > 0;
+	st->user += sample->nr_user > 0;
+	st->refused += !sample->nr_user &&
+		       sample->user_reason == KSTRATA_REASON_BAD_FRAME;
+	for (int i = 0; i < sample->nr_user; i++)
+		st->forged += frames[sample->nr_kernel + i] >> 63;
+}
+
+/* Reads zeroes, 512 MiB a call: all of its time is the kernel's. */
+static void read_zeroes(void)
+{
+	static char buf[1 << 20];
+	static struct iovec v[512];
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+
+	for (size_t i = 0; i < 512; i++)
+		v[i] = (struct iovec){ buf, sizeof(buf) };
+	readv(fd, v, 512);
+}
+
+static struct stacks profile_reader(uint32_t flags)
+{
+	struct kstrata_setup setup = setup_of(500, 1u << 20);
+	struct stacks st = { 0 };
+	struct session s;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			read_zeroes();
+	}
+	setup.flags = flags;
+	session_begin(&s, setup);
+	expect("a session that leaves something out: START",
+	       toggle(s.fd, KSTRATA_IOC_START), 0);
+	spin_ms(300);
+	expect("a session that leaves something out: STOP",
+	       toggle(s.fd, KSTRATA_IOC_STOP), 0);
+	reap(pid);
+	st.pid = (uint32_t)pid;
+	for (uint32_t cpu = 0; cpu < s.nr_cpus; cpu++)
+		drain(&s, cpu, stacks, &st);
+	session_end(&s);
+	return st;
+}
+
+static void test_flags(void)
+{
+	struct stacks st;
+
+	st = profile_reader(KSTRATA_SETUP_NO_KERNEL);
+	verdict(st.samples && st.user && !st.kernel,
+		"NO_KERNEL: samples without kernel frames",
+		"%u samples, %u user, %u kernel", st.samples, st.user,
+		st.kernel);
+	st = profile_reader(KSTRATA_SETUP_NO_USER);
+	verdict(st.samples && st.kernel && !st.user,
+		"NO_USER: samples without user frames",
+		"%u samples, %u user, %u kernel", st.samples, st.user,
+		st.kernel);
+	st = profile_reader(KSTRATA_SETUP_NO_TASKS);
+	verdict(st.samples && !st.tasks, "NO_TASKS: samples, no TASK records",
+		"%u samples, %u TASK records", st.samples, st.tasks);
+}
+
+/*
+ * A tracer makes a system call return to an address with bit 63 set, which is
+ * how the ABI marks frames that the kernel has resolved.
+ */
+static void test_forged_frame(void)
+{
+#ifdef __x86_64__
+	struct user_regs_struct regs;
+	struct stacks st = { 0 };
+	struct session s;
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		read_zeroes();
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	do {
+		ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
+		waitpid(pid, &status, 0);
+		ptrace(PTRACE_GETREGS, pid, NULL, &regs);
+	} while (WIFSTOPPED(status) && regs.orig_rax != SYS_readv);
+	regs.rip = 0xffffffffff600000;
+	ptrace(PTRACE_SETREGS, pid, NULL, &regs);
+
+	session_begin(&s, setup_of(500, 1u << 20));
+	toggle(s.fd, KSTRATA_IOC_START);
+	ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
+	waitpid(pid, &status, 0);
+	toggle(s.fd, KSTRATA_IOC_STOP);
+	reap(pid);
+	st.pid = (uint32_t)pid;
+	for (uint32_t cpu = 0; cpu < s.nr_cpus; cpu++)
+		drain(&s, cpu, stacks, &st);
+	verdict(st.samples && st.refused == st.samples && !st.forged,
+		"an instruction pointer that forges an object frame: no frame",
+		"%u samples, %u refused, %u forged", st.samples, st.refused,
+		st.forged);
+	session_end(&s);
+#endif
+}
+
 /* ---- the other ways to be run ------------------------------------------ */
 
 static int online(int cpu, bool on)
@@ -738,6 +878,8 @@ int main(int argc, char **argv)
 		test_poll();
 		test_lost();
 		test_tasks();
+		test_flags();
+		test_forged_frame();
 	}
 	return failed;
 }
