@@ -18,10 +18,11 @@ MODULE="gcc libc6-dev make binutils:ld libelf1 libssl3 zlib1g kmod:modprobe
 	xz-utils:xz"
 VM="qemu-system-x86:qemu-system-x86_64 cpio:cpio busybox-static curl:curl
 	ca-certificates kmod:modprobe xz-utils:xz"
-TEST="clang:clang g++:g++ elfutils:eu-addr2line libcmocka-dev linux-perf cppcheck:cppcheck sparse:sparse shellcheck:shellcheck
-	clang-tidy:clang-tidy
-	dkms:dkms pahole:pahole jq:jq python3:python3 nodejs:node npm:npm
-	node-typescript:tsc esbuild:esbuild chromium:chromium"
+TEST="clang:clang clang-tidy:clang-tidy g++:g++ golang-go:go
+	elfutils:eu-addr2line libcmocka-dev linux-perf cppcheck:cppcheck
+	sparse:sparse shellcheck:shellcheck dkms:dkms pahole:pahole jq:jq
+	python3:python3 nodejs:node npm:npm node-typescript:tsc
+	esbuild:esbuild chromium:chromium"
 
 usage()
 {

@@ -686,10 +686,6 @@ static void test_go(void **state)
 	char *got;
 
 	(void)state;
-	if (system("go tool pprof -h 2>&1 | grep -q -- -raw")) {
-		print_message("# go's pprof is not here: not asked\n");
-		skip();
-	}
 	random_stacks(v);
 	for (size_t i = 0; i < RANDOM_STACKS; i++)
 		v[i].weight %= 1000; /* printed as they are */
