@@ -84,7 +84,7 @@ static long ioctl_setup(struct file *file, void __user *user)
 	u32 size;
 	long r;
 
-	r = copy_in(&u, sizeof(u), sizeof(u), user, &size);
+	r = copy_in(&u, sizeof(u), KSTRATA_SETUP_SIZE_0, user, &size);
 	if (r)
 		return r;
 	r = kst_session_setup(file->private_data, &u, may_see_kernel(file));

@@ -8,7 +8,10 @@
 #include "sampler.h"
 #include "tasks.h"
 
-struct kst kst;
+struct kst kst = {
+	.lock = __MUTEX_INITIALIZER(kst.lock),
+	.sessions = LIST_HEAD_INIT(kst.sessions),
+};
 
 static int __init kst_init(void)
 {

@@ -3,8 +3,10 @@
 #ifndef _KST_MAIN_H
 #define _KST_MAIN_H
 
-#include <linux/atomic.h>
 #include <linux/cpuhotplug.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
 
 #define KST_RELEASE "0.1.0"
 
@@ -18,7 +20,10 @@ enum kst_tracepoint {
 };
 
 struct kst {
-	atomic_t sessions;		/* open files, for the limit */
+	struct mutex lock;		/* sessions; taken before a session's */
+	struct list_head sessions;	/* open files */
+	unsigned int nr_sessions;
+	u32 last_id;			/* of a session */
 	enum cpuhp_state cpuhp;		/* of sampler.c */
 	struct tracepoint *tp[KST_TP_NR]; /* of tasks.c */
 };

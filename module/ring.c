@@ -18,13 +18,17 @@ static void check_layout(void)
 	BUILD_BUG_ON(sizeof(struct kstrata_record) != 16);
 	BUILD_BUG_ON(sizeof(struct kstrata_sample) != 72);
 	BUILD_BUG_ON(sizeof(struct kstrata_lost) != 32);
-	BUILD_BUG_ON(sizeof(struct kstrata_task) != 48);
+	BUILD_BUG_ON(sizeof(struct kstrata_task) != 64);
 	BUILD_BUG_ON(sizeof(struct kstrata_throttle) != 40);
 	BUILD_BUG_ON(sizeof(struct kstrata_version) != 40);
-	BUILD_BUG_ON(sizeof(struct kstrata_setup) != 40);
+	BUILD_BUG_ON(sizeof(struct kstrata_setup) != 48);
 	BUILD_BUG_ON(sizeof(struct kstrata_switch) != 8);
+	BUILD_BUG_ON(sizeof(struct kstrata_filter) != 16);
+	BUILD_BUG_ON(sizeof(struct kstrata_configure) != 40);
+	BUILD_BUG_ON(sizeof(struct kstrata_object_get) != 56);
+	BUILD_BUG_ON(sizeof(struct kstrata_object) != 48);
 	BUILD_BUG_ON(offsetof(struct kstrata_ring_producer, ring_bytes) != 64);
-	BUILD_BUG_ON(sizeof(struct kstrata_ring_producer) != 128);
+	BUILD_BUG_ON(sizeof(struct kstrata_ring_producer) != 184);
 	/* The largest SAMPLE and two LOST records fit in the smallest ring. */
 	BUILD_BUG_ON(2 * sizeof(struct kstrata_lost) +
 		     sizeof(struct kstrata_sample) +

@@ -7,6 +7,7 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/pid_namespace.h>
 #include <linux/slab.h>
 #include <linux/time64.h>
 
@@ -14,20 +15,61 @@
 #include "sampler.h"
 #include "tasks.h"
 
+struct kst_session *kst_session_find(u32 id)
+{
+	struct kst_session *s;
+
+	lockdep_assert_held(&kst.lock);
+	list_for_each_entry(s, &kst.sessions, list)
+		if (s->id == id)
+			return s;
+	return NULL;
+}
+
+/* False: there are too many. */
+static bool session_enter(struct kst_session *s)
+{
+	bool ok = false;
+
+	mutex_lock(&kst.lock);
+	if (kst.nr_sessions < KSTRATA_SESSIONS_MAX) {
+		/* Not 0, and not one that is in use after 2^32. */
+		do
+			s->id = ++kst.last_id;
+		while (!s->id || kst_session_find(s->id));
+		list_add_tail(&s->list, &kst.sessions);
+		kst.nr_sessions++;
+		ok = true;
+	}
+	mutex_unlock(&kst.lock);
+	return ok;
+}
+
+static void session_leave(struct kst_session *s)
+{
+	mutex_lock(&kst.lock);
+	list_del(&s->list);
+	kst.nr_sessions--;
+	mutex_unlock(&kst.lock);
+}
+
 struct kst_session *kst_session_new(void)
 {
 	struct kst_session *s;
 
-	if (!atomic_add_unless(&kst.sessions, 1, KSTRATA_SESSIONS_MAX))
-		return ERR_PTR(-EBUSY);
 	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
-	if (!s) {
-		atomic_dec(&kst.sessions);
+	if (!s)
 		return ERR_PTR(-ENOMEM);
-	}
 	mutex_init(&s->lock);
 	init_waitqueue_head(&s->wait);
-	return s;
+	s->opener = current->tgid;
+	s->pid_ns = get_pid_ns(task_active_pid_ns(current));
+	if (session_enter(s))
+		return s;
+	put_pid_ns(s->pid_ns);
+	mutex_destroy(&s->lock);
+	kfree(s);
+	return ERR_PTR(-EBUSY);
 }
 
 static void free_cpus(struct kst_cpu **cpus)
@@ -49,11 +91,13 @@ static void free_cpus(struct kst_cpu **cpus)
 
 void kst_session_free(struct kst_session *s)
 {
+	/* Nobody finds it any more. */
+	session_leave(s);
 	kst_session_stop(s);
 	free_cpus(s->cpus);
+	put_pid_ns(s->pid_ns);
 	mutex_destroy(&s->lock);
 	kfree(s);
-	atomic_dec(&kst.sessions);
 }
 
 static void wake_fn(struct irq_work *work)
@@ -89,7 +133,7 @@ static int session_add_cpu(struct kst_session *s, struct kst_cpu **cpus,
 /* Defaults for zeroes, then bounds. */
 static int check_setup(struct kstrata_setup *u)
 {
-	if (u->flags & ~KSTRATA_SETUP_FLAGS || u->reserved)
+	if (u->flags & ~KSTRATA_SETUP_FLAGS || u->session || u->reserved)
 		return -EINVAL;
 	if (!u->sample_hz)
 		u->sample_hz = KSTRATA_HZ_DEFAULT;
@@ -126,6 +170,7 @@ int kst_session_setup(struct kst_session *s, struct kstrata_setup *setup,
 		return r;
 	setup->granted = kernel_addr ? KSTRATA_GRANT_KERNEL_ADDR : 0;
 	setup->nr_cpus = nr_cpu_ids;
+	setup->session = s->id;
 
 	mutex_lock(&s->lock);
 	if (s->state != KST_NEW) {

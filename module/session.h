@@ -8,6 +8,7 @@
 
 #include <linux/hrtimer.h>
 #include <linux/irq_work.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/wait.h>
@@ -16,6 +17,7 @@
 
 struct file;
 struct kst_session;
+struct pid_namespace;
 
 /* A session's share of one CPU. Touched on that CPU only, interrupts off. */
 struct kst_cpu {
@@ -40,6 +42,10 @@ enum kst_state {
 };
 
 struct kst_session {
+	struct list_head list;	/* kst.sessions */
+	u32 id;
+	struct pid_namespace *pid_ns;	/* the opener's */
+	pid_t opener;		/* process id in the initial pid namespace */
 	struct mutex lock;	/* state and what changes it */
 	enum kst_state state;
 	struct kstrata_setup setup;
@@ -59,6 +65,12 @@ struct kst_session *kst_session_new(void);
 void kst_session_free(struct kst_session *s);
 
 /*
+ * Under kst.lock, which is taken before any session's own: the session with this
+ * number, or NULL; it stays until kst.lock is dropped.
+ */
+struct kst_session *kst_session_find(u32 id);
+
+/*
  * The ioctls. setup is in and out, its size checked and its tail zeroed.
  * kernel_addr: may the opener see kernel addresses?
  */
@@ -66,6 +78,21 @@ int kst_session_setup(struct kst_session *s, struct kstrata_setup *setup,
 		      bool kernel_addr);
 int kst_session_start(struct kst_session *s);
 int kst_session_stop(struct kst_session *s);
+
+
+/* What KSTRATA_IOC_CONFIGURE asks for, copied in; the caller's pointers. */
+struct kst_config {
+	u32 what;		/* KSTRATA_CONFIGURE_* */
+	u32 sample_hz;
+	u32 budget;
+	u32 nr_cpu_words;
+	u32 nr_filters;
+	const u64 *cpus;
+	const struct kstrata_filter *filters;
+};
+
+/* May sleep. All or nothing, with the ioctl's errors. */
+int kst_session_configure(struct kst_session *s, const struct kst_config *config);
 
 /* Under mmap_lock: takes no lock. */
 int kst_session_mmap(struct kst_session *s, struct vm_area_struct *vma);

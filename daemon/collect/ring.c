@@ -10,12 +10,16 @@
 static_assert(sizeof(struct kstrata_record) == 16, "ABI");
 static_assert(sizeof(struct kstrata_sample) == 72, "ABI");
 static_assert(sizeof(struct kstrata_lost) == 32, "ABI");
-static_assert(sizeof(struct kstrata_task) == 48, "ABI");
+static_assert(sizeof(struct kstrata_task) == 64, "ABI");
 static_assert(sizeof(struct kstrata_throttle) == 40, "ABI");
 static_assert(sizeof(struct kstrata_version) == 40, "ABI");
-static_assert(sizeof(struct kstrata_setup) == 40, "ABI");
+static_assert(sizeof(struct kstrata_setup) == 48, "ABI");
 static_assert(sizeof(struct kstrata_switch) == 8, "ABI");
-static_assert(sizeof(struct kstrata_ring_producer) == 128, "ABI");
+static_assert(sizeof(struct kstrata_filter) == 16, "ABI");
+static_assert(sizeof(struct kstrata_configure) == 40, "ABI");
+static_assert(sizeof(struct kstrata_object_get) == 56, "ABI");
+static_assert(sizeof(struct kstrata_object) == 48, "ABI");
+static_assert(sizeof(struct kstrata_ring_producer) == 184, "ABI");
 static_assert(offsetof(struct kstrata_ring_producer, ring_bytes) == 64, "ABI");
 
 int ring_open(struct ring *r, int fd, uint32_t cpu, uint32_t ring_bytes)

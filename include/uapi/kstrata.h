@@ -50,6 +50,14 @@
  *         EINVAL  a value out of range, ring_bytes not a power of two
  *         ENOMEM  no memory for the rings (the session stays NEW)
  *
+ * KSTRATA_IOC_CONFIGURE  struct kstrata_configure (in). READY or RUNNING (NEW:
+ *     EINVAL). Changes the rate, the budget, the CPUs or the filters, all that
+ *     is asked for or nothing. While RUNNING, when it returns every CPU follows.
+ *         EINVAL  a value out of range, a filter that makes no sense
+ *         E2BIG   more than KSTRATA_FILTERS_MAX filters, a CPU mask longer than
+ *                 KSTRATA_CPUS_BYTES_MAX
+ *         ENOMEM  no memory for the filters
+ *
  * KSTRATA_IOC_START    struct kstrata_switch (in). READY (NEW: EINVAL, RUNNING:
  *     EALREADY). Sampling begins on every online CPU; CPUs that come online
  *     later join, those that go offline leave and keep their unread records.
@@ -57,6 +65,15 @@
  * KSTRATA_IOC_STOP     struct kstrata_switch (in). RUNNING, else EINVAL. When it
  *     returns no further record is written. The last record of a ring that lost
  *     some at its end is a LOST record (room for one is always kept).
+ *
+ * KSTRATA_IOC_OBJECT   struct kstrata_object_get (in/out). Any state but NEW (NEW:
+ *     EINVAL). Tells of the object with a number, and opens its file, read-only,
+ *     as the session's opener may: a file that is deleted, in another mount
+ *     namespace or of a process that has ended opens all the same.
+ *         ENOENT  no object has this number (any more)
+ *         ENODATA the file is held no longer (see "Objects"), or there is none;
+ *                 the rest of the struct is filled in
+ *         others  as of open(2), EACCES for one
  *
  * 3. The rings
  * ============
@@ -129,6 +146,28 @@
  * are only added at the end of a record's fixed part, whose length the record
  * itself tells where something of variable length follows it.
  * hdr.time is CLOCK_MONOTONIC, ns.
+ *
+ * Process and thread ids are as the pid namespace of the session's opener has
+ * them (0: the task cannot be seen there).
+ *
+ * Time. On each CPU, the session's timer runs while the CPU is busy: in a task, or
+ * in a soft interrupt on behalf of nobody. On the way into idleness the timer is
+ * stopped, with what is left of its period, and goes on where it was when the
+ * CPU has work again: periods are measured in busy time, so nothing that keeps
+ * time can hide between them, and an idle CPU is not woken. Idle time is counted
+ * exactly. A sample's weight is the busy time since the previous expiry.
+ *
+ * Objects. A session with KSTRATA_SETUP_OBJECTS gets user frames as (object, file
+ * offset), looked up at the moment of the sample. The first time that an object
+ * is met it gets a number, and an OBJECT record soon follows, in any ring, maybe
+ * after the samples that use the number: KSTRATA_IOC_OBJECT answers at once. The
+ * kernel holds the file until that ioctl has opened it, or for
+ * KSTRATA_OBJECT_HOLD_NS after the last sample that met it: for so long its file
+ * system may be busy to umount(8). The number stays good until an OBJECT record
+ * with KSTRATA_OBJECT_GONE says that later samples do not mean it by this number.
+ *
+ * Where the look-up cannot be made (sample.lookup tells why) frames are raw user
+ * addresses.
  */
 #ifndef _UAPI_KSTRATA_H
 #define _UAPI_KSTRATA_H
@@ -139,7 +178,7 @@
 #define KSTRATA_DEVICE		"/dev/kstrata"
 
 #define KSTRATA_ABI_MAJOR	1
-#define KSTRATA_ABI_MINOR	0
+#define KSTRATA_ABI_MINOR	1
 
 #define KSTRATA_SESSIONS_MAX	8
 
@@ -155,6 +194,14 @@
 #define KSTRATA_USER_DEPTH_MAX		255
 
 #define KSTRATA_BUDGET_DEFAULT	250	/* per mille of one CPU's time */
+
+#define KSTRATA_OBJECTS_MIN	64
+#define KSTRATA_OBJECTS_MAX	65536
+#define KSTRATA_OBJECTS_DEFAULT	4096
+#define KSTRATA_OBJECT_HOLD_NS	10000000000ULL
+
+#define KSTRATA_FILTERS_MAX	64
+#define KSTRATA_CPUS_BYTES_MAX	1024
 
 #define KSTRATA_COMM_LEN	16
 
@@ -178,9 +225,11 @@ struct kstrata_version {
 #define KSTRATA_SETUP_NO_KERNEL	(1U << 0)	/* no kernel stacks */
 #define KSTRATA_SETUP_NO_USER	(1U << 1)	/* no user stacks */
 #define KSTRATA_SETUP_NO_TASKS	(1U << 2)	/* no TASK records */
+#define KSTRATA_SETUP_OBJECTS	(1U << 3)	/* frames as objects (minor 1) */
 #define KSTRATA_SETUP_FLAGS	(KSTRATA_SETUP_NO_KERNEL | \
 				 KSTRATA_SETUP_NO_USER | \
-				 KSTRATA_SETUP_NO_TASKS)
+				 KSTRATA_SETUP_NO_TASKS | \
+				 KSTRATA_SETUP_OBJECTS)
 
 /* kstrata_setup.granted */
 #define KSTRATA_GRANT_KERNEL_ADDR	(1U << 0)
@@ -205,6 +254,9 @@ struct kstrata_version {
  *		the single frame KSTRATA_FRAME_HIDDEN
  * @nr_cpus:	out: rings are numbered 0 to nr_cpus - 1; those of CPUs that are
  *		not present do not exist (mmap: ENXIO)
+ * @session:	out, zero in: the session's number, for netlink (minor 1)
+ * @objects:	how many objects are known at once, KSTRATA_OBJECTS_MIN to _MAX,
+ *		rounded up to a power of two (minor 1)
  * @reserved:	zero
  */
 struct kstrata_setup {
@@ -218,6 +270,103 @@ struct kstrata_setup {
 	__u32 budget;
 	__u32 granted;
 	__u32 nr_cpus;
+	__u32 session;
+	__u32 objects;
+	__u32 reserved;
+};
+
+/* The size that minor 0 knew. */
+#define KSTRATA_SETUP_SIZE_0	40
+
+/* kstrata_configure.what */
+#define KSTRATA_CONFIGURE_HZ		(1U << 0)
+#define KSTRATA_CONFIGURE_BUDGET	(1U << 1)
+#define KSTRATA_CONFIGURE_CPUS		(1U << 2)
+#define KSTRATA_CONFIGURE_FILTERS	(1U << 3)
+#define KSTRATA_CONFIGURE_ALL		((1U << 4) - 1)
+
+enum kstrata_filter_kind {
+	KSTRATA_FILTER_PID	= 1,	/* a process, all of its threads */
+	KSTRATA_FILTER_CGROUP	= 2,	/* a cgroup and all below it */
+};
+
+/**
+ * struct kstrata_filter - whom to sample
+ * @kind:	enum kstrata_filter_kind
+ * @reserved:	zero
+ * @id:		process id, as the opener's pid namespace has it; or cgroup id, as
+ *		in struct kstrata_sample
+ */
+struct kstrata_filter {
+	__u16 kind;
+	__u16 reserved[3];
+	__u64 id;
+};
+
+/**
+ * struct kstrata_configure - change a session, running or not
+ * @size:	sizeof(struct kstrata_configure)
+ * @what:	KSTRATA_CONFIGURE_*: the fields that count, the others are ignored
+ * @sample_hz:	as in struct kstrata_setup, but zero is no default
+ * @budget:	likewise
+ * @cpus:	address of a mask of the CPUs to sample: bit n % 64 of the __u64 at
+ *		n / 64. CPUs beyond its end are not sampled
+ * @cpus_bytes:	length of the mask, a multiple of 8
+ * @nr_filters:	number of filters; 0: sample everything
+ * @filters:	address of struct kstrata_filter[@nr_filters]. A sample is made
+ *		when any of them fits its task
+ */
+struct kstrata_configure {
+	__u32 size;
+	__u32 what;
+	__u32 sample_hz;
+	__u32 budget;
+	__u64 cpus;
+	__u32 cpus_bytes;
+	__u32 nr_filters;
+	__u64 filters;
+};
+
+enum kstrata_object_kind {
+	KSTRATA_OBJECT_FILE	= 1,	/* a mapped file */
+	KSTRATA_OBJECT_VDSO	= 2,	/* code that the kernel maps into programs */
+	KSTRATA_OBJECT_VDSO32	= 3,	/* the same, for 32-bit programs */
+};
+
+/* The vDSO's number is its kind. There is no file, nor a record. */
+#define KSTRATA_OBJECT_ID_FIRST	16	/* of a file */
+
+/* kstrata_object_get.flags */
+#define KSTRATA_OBJECT_GET_NO_FD	(1U << 0)	/* tell, do not open */
+
+/**
+ * struct kstrata_object_get - tell of an object and open its file
+ * @size:	sizeof(struct kstrata_object_get)
+ * @flags:	KSTRATA_OBJECT_GET_*
+ * @id:		its number
+ * @kind:	out: enum kstrata_object_kind
+ * @fd:		out: a new descriptor, read-only and close-on-exec, or -1
+ * @generation:	out, with the next three: as in struct kstrata_object
+ * @dev_major:	see there
+ * @dev_minor:	see there
+ * @ino:	see there
+ * @path:	address for the path, NUL-terminated; 0: not wanted
+ * @path_bytes:	in: the room there. out: what the path takes, with its NUL; 0 when
+ *		the file is held no longer. A longer path loses its beginning
+ * @reserved:	zero
+ */
+struct kstrata_object_get {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 kind;
+	__s32 fd;
+	__u32 generation;
+	__u32 dev_major;
+	__u32 dev_minor;
+	__u64 ino;
+	__u64 path;
+	__u32 path_bytes;
 	__u32 reserved;
 };
 
@@ -237,6 +386,8 @@ struct kstrata_switch {
 #define KSTRATA_IOC_SETUP	_IO(KSTRATA_IOC_MAGIC, 1)
 #define KSTRATA_IOC_START	_IO(KSTRATA_IOC_MAGIC, 2)
 #define KSTRATA_IOC_STOP	_IO(KSTRATA_IOC_MAGIC, 3)
+#define KSTRATA_IOC_CONFIGURE	_IO(KSTRATA_IOC_MAGIC, 4)	/* minor 1 */
+#define KSTRATA_IOC_OBJECT	_IO(KSTRATA_IOC_MAGIC, 5)	/* minor 1 */
 
 /* ---- rings ----------------------------------------------------------- */
 
@@ -259,15 +410,24 @@ struct kstrata_ring_consumer {
  * @samples:	SAMPLE records produced
  * @lost:	records of any type dropped because the ring was full
  * @lost_weight: ns that dropped SAMPLE records stood for
- * @idle:	timer expiries that found the CPU idle: no record is made
- * @idle_weight: ns that these stood for
- * @missed:	timer expiries that were overrun; the time is part of the next
- *		sample's weight
+ * @idle:	how often the CPU became idle
+ * @idle_weight: ns that it was idle, up to @idle_since
+ * @missed:	periods that passed without an expiry of their own; the time is
+ *		part of the next sample's weight
  * @handler_ns:	ns spent in the sampling handler
+ * @idle_since:	CLOCK_MONOTONIC ns since when it is idle; 0: it is not. Read
+ *		before and after @idle_weight: equal means that they belong
+ *		together (minor 1, as all that follow)
+ * @filtered:	samples that no filter wanted: no record is made
+ * @filtered_weight: ns that these stood for
+ * @raw_busy:	samples whose frames could not be looked up, KSTRATA_LOOKUP_BUSY
+ * @raw_full:	frames left raw because no more objects could be taken in
+ * @started:	CLOCK_MONOTONIC ns when sampling here began; 0: it is off
+ * @on_weight:	ns for which sampling was on here, up to @started
  *
- * Counters never go back. On each CPU, from START to STOP and without a
- * hotplug in between, sampled weight + @lost_weight + @idle_weight equals the
- * time from the first timer start to the last expiry.
+ * Counters never go back. On each CPU, from START to STOP, sampled weight +
+ * @lost_weight + @filtered_weight + @idle_weight equals the time for which
+ * sampling was on there, less what has passed since the last expiry.
  */
 struct kstrata_ring_producer {
 	__u64 head;
@@ -281,6 +441,13 @@ struct kstrata_ring_producer {
 	__u64 idle_weight;
 	__u64 missed;
 	__u64 handler_ns;
+	__u64 idle_since;
+	__u64 filtered;
+	__u64 filtered_weight;
+	__u64 raw_busy;
+	__u64 raw_full;
+	__u64 started;
+	__u64 on_weight;
 };
 
 /* ---- records --------------------------------------------------------- */
@@ -290,7 +457,7 @@ enum kstrata_record_type {
 	KSTRATA_RECORD_LOST	= 2,
 	KSTRATA_RECORD_TASK	= 3,
 	KSTRATA_RECORD_THROTTLE	= 4,
-	/* 5: OBJECT, and on: later minors */
+	KSTRATA_RECORD_OBJECT	= 5,	/* minor 1 */
 };
 
 /**
@@ -316,6 +483,7 @@ enum kstrata_profile {
 #define KSTRATA_SAMPLE_USER	(1U << 0)	/* user code was interrupted */
 #define KSTRATA_SAMPLE_KTHREAD	(1U << 1)	/* a task of the kernel's own */
 #define KSTRATA_SAMPLE_COMPAT	(1U << 2)	/* user code of 32 bits */
+#define KSTRATA_SAMPLE_IDLE	(1U << 3)	/* interrupt work on an idle CPU; pid 0 */
 
 /* Why the walk of a stack ended. */
 enum kstrata_reason {
@@ -327,19 +495,35 @@ enum kstrata_reason {
 	KSTRATA_REASON_UNSUPPORTED = 5,	/* not walked (32-bit user code) */
 };
 
+/* Were user frames looked up? (minor 1) */
+enum kstrata_lookup {
+	KSTRATA_LOOKUP_NONE	= 0,	/* nothing to look up, or not asked for */
+	KSTRATA_LOOKUP_DONE	= 1,	/* each frame says what was found */
+	KSTRATA_LOOKUP_BUSY	= 2,	/* the process was changing its mappings */
+	KSTRATA_LOOKUP_UNSUPPORTED = 3,	/* not on this kernel (PREEMPT_RT) */
+};
+
 /*
  * A frame is one word. Kernel frames are kernel addresses, or the one word
- * KSTRATA_FRAME_HIDDEN. Of user frames, bit 63 tells the kind:
+ * KSTRATA_FRAME_HIDDEN. Of user frames, the high bits tell the kind:
  *
- *   0  a user address
- *   1  an object frame (not produced by minor 0): bits 62-40 the object's
- *      number as its OBJECT record gave it, bits 39-0 the offset in the file
+ *   bit 63     an object frame: bits 62-40 the object's number, bits 39-0 the
+ *              offset in its file (for a vDSO, in its image)
+ *   bits 62-61 what the look-up found at a user address (bits 60-0)
+ *        0     it was not made, or found an object that has no number yet
+ *        1     executable memory that is no file's: a JIT's, say
+ *        2     no executable memory: the walk went astray
  *
  * The leaf frame holds the interrupted instruction, every other frame a return
  * address: subtract one before looking it up.
  */
 #define KSTRATA_FRAME_HIDDEN	(~(__u64)0)
 #define KSTRATA_FRAME_OBJECT	((__u64)1 << 63)
+#define KSTRATA_FRAME_ANON	((__u64)1 << 61)
+#define KSTRATA_FRAME_NOWHERE	((__u64)2 << 61)
+#define KSTRATA_FRAME_KIND	((__u64)7 << 61)	/* mask of non-object kinds */
+#define KSTRATA_FRAME_OFFSET_BITS	40
+#define KSTRATA_FRAME_OBJECT_BITS	23
 
 /**
  * struct kstrata_sample - one observation
@@ -348,8 +532,8 @@ enum kstrata_reason {
  *		KSTRATA_PROFILE_CPU: ns since the previous expiry on this CPU
  * @cgroup:	id of the task's cgroup in the default hierarchy, 0: not known.
  *		The inode number of its directory under /sys/fs/cgroup
- * @pid:	process (thread group) id, initial pid namespace
- * @tid:	thread id, initial pid namespace
+ * @pid:	process (thread group) id
+ * @tid:	thread id
  * @comm:	the thread's name, NUL-terminated
  * @profile:	enum kstrata_profile
  * @frames_offset: bytes from the start of the record to the first frame
@@ -357,6 +541,7 @@ enum kstrata_reason {
  * @nr_user:	user frames, leaf first, after the kernel frames
  * @kernel_reason: enum kstrata_reason
  * @user_reason: enum kstrata_reason
+ * @lookup:	enum kstrata_lookup (minor 1)
  * @reserved:	zero
  *
  * followed, at @frames_offset, by @nr_kernel + @nr_user words.
@@ -374,7 +559,8 @@ struct kstrata_sample {
 	__u16 nr_user;
 	__u8 kernel_reason;
 	__u8 user_reason;
-	__u16 reserved[3];
+	__u8 lookup;
+	__u8 reserved[5];
 };
 
 /**
@@ -394,19 +580,25 @@ enum kstrata_task_event {
 	KSTRATA_TASK_EXEC	= 1,	/* a new program; comm is its name */
 	KSTRATA_TASK_COMM	= 2,	/* a new name; comm is the new one */
 	KSTRATA_TASK_EXIT	= 3,	/* a thread ended */
+	KSTRATA_TASK_FORK	= 4,	/* a new thread, or process (minor 1) */
 };
 
 /* kstrata_task.hdr.flags */
 #define KSTRATA_TASK_LAST	(1U << 0)	/* EXIT: of its process's last thread */
+#define KSTRATA_TASK_KTHREAD	(1U << 1)	/* a task of the kernel's own (minor 1) */
+#define KSTRATA_TASK_COMPAT	(1U << 2)	/* EXEC: a 32-bit program (minor 1) */
 
 /**
  * struct kstrata_task - something happened to a task
  * @hdr:	type KSTRATA_RECORD_TASK, flags KSTRATA_TASK_*
- * @pid:	process (thread group) id, initial pid namespace
- * @tid:	thread id, initial pid namespace
+ * @pid:	process (thread group) id
+ * @tid:	thread id. Differs from @pid: not the process's first thread
  * @comm:	the thread's name, NUL-terminated
  * @event:	enum kstrata_task_event
  * @reserved:	zero
+ * @parent_pid:	FORK: process id of the creator, else 0 (minor 1)
+ * @parent_tid:	FORK: thread id of the creator, else 0 (minor 1)
+ * @cgroup:	the task's cgroup, as in struct kstrata_sample (minor 1)
  */
 struct kstrata_task {
 	struct kstrata_record hdr;
@@ -415,7 +607,13 @@ struct kstrata_task {
 	char comm[KSTRATA_COMM_LEN];
 	__u16 event;
 	__u16 reserved[3];
+	__u32 parent_pid;
+	__u32 parent_tid;
+	__u64 cgroup;
 };
+
+/* The size that minor 0 knew. */
+#define KSTRATA_TASK_SIZE_0	48
 
 /**
  * struct kstrata_throttle - the sampling rate of this CPU changed
@@ -431,5 +629,43 @@ struct kstrata_throttle {
 	__u64 asked;
 	__u64 handler_ns;
 };
+
+/* kstrata_object.hdr.flags */
+#define KSTRATA_OBJECT_GONE	(1U << 0)	/* its number means nothing any more */
+#define KSTRATA_OBJECT_CUT	(1U << 1)	/* the path has lost its beginning */
+
+/**
+ * struct kstrata_object - a file that holds code (minor 1)
+ * @hdr:	type KSTRATA_RECORD_OBJECT, flags KSTRATA_OBJECT_*. With GONE only
+ *		@id is filled in, and @hdr.time is that of the last sample that
+ *		may mean it
+ * @id:		its number in frames
+ * @kind:	enum kstrata_object_kind
+ * @path_offset: bytes from the start of the record to the path
+ * @path_bytes:	length of the path with its NUL, at most
+ *		KSTRATA_OBJECT_PATH_MAX
+ * @reserved:	zero
+ * @generation:	of the inode, where the file system has it
+ * @dev_major:	of the file system, as the kernel knows it
+ * @dev_minor:	likewise
+ * @ino:	inode number
+ *
+ * followed, at @path_offset, by the path as seen from the root of the file's own
+ * mount namespace; " (deleted)" is appended when it has no name any more.
+ */
+struct kstrata_object {
+	struct kstrata_record hdr;
+	__u32 id;
+	__u16 kind;
+	__u16 path_offset;
+	__u16 path_bytes;
+	__u16 reserved;
+	__u32 generation;
+	__u32 dev_major;
+	__u32 dev_minor;
+	__u64 ino;
+};
+
+#define KSTRATA_OBJECT_PATH_MAX	1024
 
 #endif /* _UAPI_KSTRATA_H */
