@@ -5,8 +5,10 @@
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
+#include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/security.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "main.h"
@@ -93,6 +95,55 @@ static long ioctl_setup(struct file *file, void __user *user)
 	return copy_out(&u, sizeof(u), user, size);
 }
 
+static long ioctl_configure(struct kst_session *s, void __user *user)
+{
+	struct kst_config config;
+	struct kstrata_configure u;
+	void *cpus = NULL, *filters = NULL;
+	u32 size;
+	long r;
+
+	r = copy_in(&u, sizeof(u), sizeof(u), user, &size);
+	if (r)
+		return r;
+	if (u.what & KSTRATA_CONFIGURE_CPUS) {
+		if (u.cpus_bytes > KSTRATA_CPUS_BYTES_MAX)
+			return -E2BIG;
+		if (!u.cpus_bytes || u.cpus_bytes % sizeof(u64))
+			return -EINVAL;
+		cpus = memdup_user(u64_to_user_ptr(u.cpus), u.cpus_bytes);
+		if (IS_ERR(cpus))
+			return PTR_ERR(cpus);
+	}
+	if (u.what & KSTRATA_CONFIGURE_FILTERS && u.nr_filters) {
+		r = -E2BIG;
+		if (u.nr_filters > KSTRATA_FILTERS_MAX)
+			goto out;
+		filters = memdup_user(u64_to_user_ptr(u.filters),
+				      u.nr_filters *
+					      sizeof(struct kstrata_filter));
+		r = PTR_ERR_OR_ZERO(filters);
+		if (r) {
+			filters = NULL;
+			goto out;
+		}
+	}
+	config = (struct kst_config){
+		.what = u.what,
+		.sample_hz = u.sample_hz,
+		.budget = u.budget,
+		.nr_cpu_words = u.cpus_bytes / sizeof(u64),
+		.cpus = cpus,
+		.nr_filters = u.nr_filters,
+		.filters = filters,
+	};
+	r = kst_session_configure(s, &config);
+out:
+	kfree(filters);
+	kfree(cpus);
+	return r;
+}
+
 static long ioctl_switch(struct kst_session *s, void __user *user,
 			 int (*verb)(struct kst_session *s))
 {
@@ -117,6 +168,8 @@ static long kst_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ioctl_version(user);
 	case KSTRATA_IOC_SETUP:
 		return ioctl_setup(file, user);
+	case KSTRATA_IOC_CONFIGURE:
+		return ioctl_configure(file->private_data, user);
 	case KSTRATA_IOC_START:
 		return ioctl_switch(file->private_data, user,
 				    kst_session_start);

@@ -5,8 +5,9 @@
 
 #include "chardev.h"
 #include "main.h"
+#include "probes.h"
 #include "sampler.h"
-#include "tasks.h"
+
 
 struct kst kst = {
 	.lock = __MUTEX_INITIALIZER(kst.lock),
@@ -17,7 +18,7 @@ static int __init kst_init(void)
 {
 	int r;
 
-	r = kst_tasks_init();
+	r = kst_probes_init();
 	if (r)
 		return r;
 	r = kst_sampler_init();

@@ -8,16 +8,11 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 
+#include "probes.h"
+
 #define KST_RELEASE "0.1.0"
 
 struct tracepoint;
-
-enum kst_tracepoint {
-	KST_TP_EXEC,
-	KST_TP_EXIT,
-	KST_TP_RENAME,
-	KST_TP_NR,
-};
 
 struct kst {
 	struct mutex lock;		/* sessions; taken before a session's */
@@ -25,7 +20,7 @@ struct kst {
 	unsigned int nr_sessions;
 	u32 last_id;			/* of a session */
 	enum cpuhp_state cpuhp;		/* of sampler.c */
-	struct tracepoint *tp[KST_TP_NR]; /* of tasks.c */
+	struct tracepoint *tp[KST_TP_NR]; /* of probes.c */
 };
 
 extern struct kst kst;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "sampler.h"
 
-#include <linux/cgroup.h>
+#include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
+#include <linux/cpumask.h>
 #include <linux/ktime.h>
 #include <linux/random.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
+#include <linux/smp.h>
 
 #include <asm/irq_regs.h>
 
@@ -15,24 +18,15 @@
 #include "compat/hrtimer.h"
 #include "compat/regs.h"
 #include "compat/task.h"
+#include "filter.h"
 #include "main.h"
+#include "park.h"
 #include "session.h"
 #include "stack.h"
+#include "tasks.h"
 
 /* Cheap expiries in a row before a throttled rate is doubled again. */
 #define CALM_EXPIRIES	256
-
-static u64 cgroup_of_current(void)
-{
-	u64 id = 0;
-
-#ifdef CONFIG_CGROUPS
-	rcu_read_lock();
-	id = cgroup_id(task_dfl_cgroup(current));
-	rcu_read_unlock();
-#endif
-	return id;
-}
 
 /* The stacks of what was interrupted; fills in the sample's counts. */
 static void take_stacks(struct kst_session *s, struct pt_regs *regs,
@@ -72,10 +66,18 @@ static void take_stacks(struct kst_session *s, struct pt_regs *regs,
 
 static void take_sample(struct kst_cpu *c, u64 now, u64 weight)
 {
-	const struct kstrata_setup *u = &c->session->setup;
+	struct kst_session *s = c->session;
+	const struct kstrata_setup *u = &s->setup;
 	struct kstrata_ring_producer *p = c->ring.producer;
+	u32 pid = kst_task_pid(s, current);
 	struct kstrata_sample *rec;
 
+	/* Interrupts are off: freed after a grace period, see sampler.h. */
+	if (!kst_filters_fit(rcu_dereference_sched(s->filters), pid)) {
+		WRITE_ONCE(p->filtered, p->filtered + 1);
+		WRITE_ONCE(p->filtered_weight, p->filtered_weight + weight);
+		return;
+	}
 	rec = kst_ring_reserve(&c->ring,
 			       sizeof(*rec) +
 			       8 * (u->kernel_depth + u->user_depth),
@@ -84,18 +86,19 @@ static void take_sample(struct kst_cpu *c, u64 now, u64 weight)
 		return;
 	*rec = (struct kstrata_sample){
 		.hdr.type = KSTRATA_RECORD_SAMPLE,
+		.hdr.flags = is_idle_task(current) ? KSTRATA_SAMPLE_IDLE : 0,
 		.hdr.time = now,
 		.weight = weight,
-		.cgroup = cgroup_of_current(),
-		.pid = current->tgid,
-		.tid = current->pid,
+		.cgroup = kst_cgroup_of(current),
+		.pid = pid,
+		.tid = kst_task_tid(s, current),
 		.profile = KSTRATA_PROFILE_CPU,
 		.frames_offset = sizeof(*rec),
 	};
 	BUILD_BUG_ON(sizeof(rec->comm) != sizeof(current->comm));
 	memcpy(rec->comm, current->comm, sizeof(rec->comm));
 	rec->comm[sizeof(rec->comm) - 1] = '\0';
-	take_stacks(c->session, get_irq_regs(), rec);
+	take_stacks(s, get_irq_regs(), rec);
 	rec->hdr.size = sizeof(*rec) + 8 * (rec->nr_kernel + rec->nr_user);
 	WRITE_ONCE(p->samples, p->samples + 1);
 	kst_cpu_commit(c);
@@ -105,7 +108,7 @@ static void set_period(struct kst_cpu *c, u64 now, u64 period)
 {
 	struct kstrata_throttle *rec;
 
-	c->period = period;
+	WRITE_ONCE(c->period, period);
 	c->calm = 0;
 	rec = kst_ring_reserve(&c->ring, sizeof(*rec), now, 0);
 	if (!rec)
@@ -115,7 +118,7 @@ static void set_period(struct kst_cpu *c, u64 now, u64 period)
 		.hdr.size = sizeof(*rec),
 		.hdr.time = now,
 		.period = period,
-		.asked = c->session->period,
+		.asked = c->asked,
 		.handler_ns = c->cost / 32,
 	};
 	kst_cpu_commit(c);
@@ -128,7 +131,7 @@ static void set_period(struct kst_cpu *c, u64 now, u64 period)
  */
 static void budget(struct kst_cpu *c, u64 now, u64 took)
 {
-	u32 share = c->session->setup.budget;
+	u32 share = READ_ONCE(c->session->setup.budget);
 
 	/* One expiry that a hypervisor stretched must not count for many. */
 	took = min(took, c->period);
@@ -139,13 +142,13 @@ static void budget(struct kst_cpu *c, u64 now, u64 took)
 			set_period(c, now, c->period * 2);
 		return;
 	}
-	if (c->period <= c->session->period ||
+	if (c->period <= c->asked ||
 	    c->cost / 32 * 1000 > c->period / 4 * share) {
 		c->calm = 0;
 		return;
 	}
 	if (++c->calm >= CALM_EXPIRIES)
-		set_period(c, now, max(c->period / 2, c->session->period));
+		set_period(c, now, max(c->period / 2, c->asked));
 }
 
 static enum hrtimer_restart tick(struct hrtimer *timer)
@@ -153,28 +156,28 @@ static enum hrtimer_restart tick(struct hrtimer *timer)
 	struct kst_cpu *c = container_of(timer, struct kst_cpu, timer);
 	struct kstrata_ring_producer *p = c->ring.producer;
 	u64 now = ktime_get_ns();
-	u64 weight = now - c->last;
 	u64 took, overrun;
 
 	/* The offline callback forgot us, and the timer moved: stop it. */
-	if (WARN_ON_ONCE(smp_processor_id() != c->cpu))
+	if (WARN_ON_ONCE(smp_processor_id() != c->cpu || !c->busy.running))
 		return HRTIMER_NORESTART;
 
-	c->last = now;
-	if (is_idle_task(current)) {
-		WRITE_ONCE(p->idle, p->idle + 1);
-		WRITE_ONCE(p->idle_weight, p->idle_weight + weight);
-	} else {
-		take_sample(c, now, weight);
+	/* Idle without a switch to the idle task: idleness that was injected. */
+	if (unlikely(kst_park_interrupted_idle())) {
+		c->busy.due = now + kst_period_draw(&c->random, c->period);
+		kst_park_late(c, now);
+		return HRTIMER_NORESTART;
 	}
+	take_sample(c, now, kst_busy_expire(&c->busy, now));
 	took = ktime_get_ns() - now;
 	WRITE_ONCE(p->handler_ns, p->handler_ns + took);
 	budget(c, now, took);
 
-	overrun = hrtimer_forward_now(timer,
-				      kst_period_draw(&c->random, c->period));
+	overrun = hrtimer_forward_now(timer, ns_to_ktime(kst_period_draw(
+						     &c->random, c->period)));
 	if (overrun > 1)
 		WRITE_ONCE(p->missed, p->missed + overrun - 1);
+	c->busy.due = ktime_to_ns(hrtimer_get_expires(timer));
 	return HRTIMER_RESTART;
 }
 
@@ -184,25 +187,85 @@ void kst_sampler_init_cpu(struct kst_cpu *c)
 	kst_hrtimer_setup(&c->timer, tick);
 }
 
+/* On c's CPU, interrupts off, as the next three. */
+static void set_rate(struct kst_cpu *c, u64 period)
+{
+	c->asked = period;
+	WRITE_ONCE(c->period, period);
+	c->cost = 0;
+	c->calm = 0;
+}
+
+/* CPUs start together but must not sample together. */
+static u64 draw_phase(struct kst_cpu *c)
+{
+	return c->period * kst_random(&c->random) >> 32;
+}
+
+static void cpu_start(struct kst_cpu *c)
+{
+	u64 now = ktime_get_ns();
+
+	set_rate(c, c->session->period);
+	c->sampling = true;
+	c->started = now;
+	WRITE_ONCE(c->ring.producer->started, now);
+	kst_park_init(c, now, draw_phase(c));
+}
+
+static void cpu_stop(struct kst_cpu *c)
+{
+	struct kstrata_ring_producer *p = c->ring.producer;
+	u64 now = ktime_get_ns();
+
+	c->sampling = false;
+	kst_park_exit(c, now);
+	WRITE_ONCE(p->on_weight, p->on_weight + (now - c->started));
+	WRITE_ONCE(p->started, 0);
+	/* No next record will tell of what was lost before. */
+	kst_ring_flush(&c->ring, now);
+}
+
+/* As the session is configured now. */
+static void cpu_follow(struct kst_session *s)
+{
+	struct kst_cpu *c = kst_session_this_cpu(s);
+	u64 now;
+
+	/* A CPU that was not there at SETUP has no ring: not sampled. */
+	if (!c)
+		return;
+	if (!cpumask_test_cpu(c->cpu, s->mask)) {
+		if (c->sampling)
+			cpu_stop(c);
+		return;
+	}
+	if (!c->sampling) {
+		cpu_start(c);
+		return;
+	}
+	if (c->asked == s->period)
+		return;
+	/* What counted so far goes on counting, towards a new expiry. */
+	now = ktime_get_ns();
+	set_rate(c, s->period);
+	if (c->busy.running) {
+		kst_busy_pause(&c->busy, now);
+		c->busy.left = draw_phase(c);
+		kst_park_run(c, now);
+	} else {
+		c->busy.left = draw_phase(c);
+	}
+}
+
 /* On the CPU itself, in its hotplug thread: pinning needs that. */
 static int sampler_online(unsigned int cpu, struct hlist_node *node)
 {
 	struct kst_session *s = hlist_entry(node, struct kst_session, hotplug);
-	struct kst_cpu *c = s->cpus[cpu];
-	u64 phase;
 
-	/* A CPU that was not there at SETUP has no ring: not sampled. */
-	if (!c || c->sampling)
-		return 0;
-	c->sampling = true;
-	c->period = s->period;
-	c->cost = 0;
-	c->calm = 0;
-	/* CPUs start together but must not sample together. */
-	phase = s->period * kst_random(&c->random) >> 32;
-	c->last = ktime_get_ns();
-	hrtimer_start(&c->timer, ns_to_ktime(phase),
-		      HRTIMER_MODE_REL_PINNED_HARD);
+	local_irq_disable();
+	cpu_follow(s);
+	local_irq_enable();
 	return 0;
 }
 
@@ -211,25 +274,41 @@ static int sampler_offline(unsigned int cpu, struct hlist_node *node)
 	struct kst_session *s = hlist_entry(node, struct kst_session, hotplug);
 	struct kst_cpu *c = s->cpus[cpu];
 
-	if (!c || !c->sampling)
-		return 0;
-	hrtimer_cancel(&c->timer);
-	c->sampling = false;
-	/* No next record will tell of what was lost before. */
 	local_irq_disable();
-	kst_ring_flush(&c->ring, ktime_get_ns());
+	if (c && c->sampling)
+		cpu_stop(c);
 	local_irq_enable();
 	return 0;
 }
 
 int kst_sampler_start(struct kst_session *s)
 {
-	return cpuhp_state_add_instance(kst.cpuhp, &s->hotplug);
+	int r;
+
+	/* First: a CPU that parks at once must be seen to wake up. */
+	r = kst_park_start(s);
+	if (r)
+		return r;
+	r = cpuhp_state_add_instance(kst.cpuhp, &s->hotplug);
+	if (r)
+		kst_park_stop(s);
+	return r;
 }
 
 void kst_sampler_stop(struct kst_session *s)
 {
 	cpuhp_state_remove_instance(kst.cpuhp, &s->hotplug);
+	kst_park_stop(s);
+}
+
+static void follow_ipi(void *data)
+{
+	cpu_follow(data);
+}
+
+void kst_sampler_follow(struct kst_session *s)
+{
+	on_each_cpu(follow_ipi, s, 1);
 }
 
 int kst_sampler_init(void)

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The timers: one per CPU and session, pinned, in hard interrupt context. */
+/*
+ * The timers: one per CPU and session, pinned, in hard interrupt context. All of
+ * a kst_cpu that the handler touches is touched on its CPU with interrupts off;
+ * s->filters is replaced under RCU.
+ */
 #ifndef _KST_SAMPLER_H
 #define _KST_SAMPLER_H
 
@@ -19,5 +23,10 @@ void kst_sampler_init_cpu(struct kst_cpu *c);
  */
 int kst_sampler_start(struct kst_session *s);
 void kst_sampler_stop(struct kst_session *s);
+/*
+ * The running session's period or mask was changed (under cpus_read_lock(),
+ * which the caller holds still): have every online CPU follow.
+ */
+void kst_sampler_follow(struct kst_session *s);
 
 #endif /* _KST_SAMPLER_H */

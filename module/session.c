@@ -8,9 +8,11 @@
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/pid_namespace.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/time64.h>
 
+#include "filter.h"
 #include "main.h"
 #include "sampler.h"
 #include "tasks.h"
@@ -53,6 +55,14 @@ static void session_leave(struct kst_session *s)
 	mutex_unlock(&kst.lock);
 }
 
+static void session_put(struct kst_session *s)
+{
+	put_pid_ns(s->pid_ns);
+	free_cpumask_var(s->mask);
+	mutex_destroy(&s->lock);
+	kfree(s);
+}
+
 struct kst_session *kst_session_new(void)
 {
 	struct kst_session *s;
@@ -60,15 +70,18 @@ struct kst_session *kst_session_new(void)
 	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
 	if (!s)
 		return ERR_PTR(-ENOMEM);
+	if (!zalloc_cpumask_var(&s->mask, GFP_KERNEL_ACCOUNT)) {
+		kfree(s);
+		return ERR_PTR(-ENOMEM);
+	}
+	cpumask_setall(s->mask);
 	mutex_init(&s->lock);
 	init_waitqueue_head(&s->wait);
 	s->opener = current->tgid;
 	s->pid_ns = get_pid_ns(task_active_pid_ns(current));
 	if (session_enter(s))
 		return s;
-	put_pid_ns(s->pid_ns);
-	mutex_destroy(&s->lock);
-	kfree(s);
+	session_put(s);
 	return ERR_PTR(-EBUSY);
 }
 
@@ -95,9 +108,9 @@ void kst_session_free(struct kst_session *s)
 	session_leave(s);
 	kst_session_stop(s);
 	free_cpus(s->cpus);
-	put_pid_ns(s->pid_ns);
-	mutex_destroy(&s->lock);
-	kfree(s);
+	/* Its readers, the handlers, are gone. */
+	kfree(rcu_dereference_protected(s->filters, true));
+	session_put(s);
 }
 
 static void wake_fn(struct irq_work *work)
@@ -199,6 +212,100 @@ out:
 	return r;
 }
 
+/* The ABI's mask to the kernel's. -EINVAL: it has no CPU that could be. */
+static int mask_of(const struct kst_config *config, struct cpumask *mask)
+{
+	unsigned int cpu;
+
+	cpumask_clear(mask);
+	for_each_possible_cpu(cpu)
+		if (cpu / 64 < config->nr_cpu_words &&
+		    config->cpus[cpu / 64] & BIT_ULL(cpu % 64))
+			cpumask_set_cpu(cpu, mask);
+	return cpumask_empty(mask) ? -EINVAL : 0;
+}
+
+static int check_config(const struct kst_config *config)
+{
+	if (!config->what || config->what & ~KSTRATA_CONFIGURE_ALL)
+		return -EINVAL;
+	if (config->what & KSTRATA_CONFIGURE_HZ &&
+	    (config->sample_hz < KSTRATA_HZ_MIN ||
+	     config->sample_hz > KSTRATA_HZ_MAX))
+		return -EINVAL;
+	if (config->what & KSTRATA_CONFIGURE_BUDGET &&
+	    (!config->budget || config->budget > 1000))
+		return -EINVAL;
+	return 0;
+}
+
+/* Nothing fails from here on. Consumes filters; mask stays the caller's. */
+static void session_follow(struct kst_session *s, const struct kst_config *config,
+			   const struct cpumask *mask,
+			   struct kst_filters *filters)
+{
+	if (config->what & KSTRATA_CONFIGURE_FILTERS) {
+		filters = rcu_replace_pointer(s->filters, filters,
+					      lockdep_is_held(&s->lock));
+		if (filters)
+			kfree_rcu(filters, rcu);
+	}
+	/* Against CPUs that come online: they read mask and period. */
+	cpus_read_lock();
+	if (config->what & KSTRATA_CONFIGURE_BUDGET)
+		WRITE_ONCE(s->setup.budget, config->budget);
+	if (config->what & KSTRATA_CONFIGURE_HZ) {
+		s->setup.sample_hz = config->sample_hz;
+		s->period = div_u64(NSEC_PER_SEC, config->sample_hz);
+	}
+	if (config->what & KSTRATA_CONFIGURE_CPUS)
+		cpumask_copy(s->mask, mask);
+	if (s->state == KST_RUNNING)
+		kst_sampler_follow(s);
+	cpus_read_unlock();
+}
+
+int kst_session_configure(struct kst_session *s, const struct kst_config *config)
+{
+	struct kst_filters *filters = NULL;
+	cpumask_var_t mask;
+	int r;
+
+	r = check_config(config);
+	if (r)
+		return r;
+	if (!alloc_cpumask_var(&mask, GFP_KERNEL_ACCOUNT))
+		return -ENOMEM;
+	if (config->what & KSTRATA_CONFIGURE_CPUS) {
+		r = mask_of(config, mask);
+		if (r)
+			goto out;
+	}
+	if (config->what & KSTRATA_CONFIGURE_FILTERS) {
+		filters = kst_filters_new(config->filters, config->nr_filters);
+		r = PTR_ERR_OR_ZERO(filters);
+		if (r)
+			goto out;
+	}
+	mutex_lock(&s->lock);
+	if (s->state == KST_NEW) {
+		kfree(filters);
+		r = -EINVAL;
+	} else {
+		session_follow(s, config, mask, filters);
+	}
+	mutex_unlock(&s->lock);
+out:
+	free_cpumask_var(mask);
+	return r;
+}
+
+static void session_stop_tasks(struct kst_session *s)
+{
+	if (!(s->setup.flags & KSTRATA_SETUP_NO_TASKS))
+		kst_tasks_stop(s);
+}
+
 int kst_session_start(struct kst_session *s)
 {
 	int r;
@@ -215,7 +322,7 @@ int kst_session_start(struct kst_session *s)
 	}
 	r = kst_sampler_start(s);
 	if (r) {
-		kst_tasks_stop(s);
+		session_stop_tasks(s);
 		goto out;
 	}
 	s->state = KST_RUNNING;
@@ -230,7 +337,7 @@ int kst_session_stop(struct kst_session *s)
 
 	mutex_lock(&s->lock);
 	if (s->state == KST_RUNNING) {
-		kst_tasks_stop(s);
+		session_stop_tasks(s);
 		kst_sampler_stop(s);
 		s->state = KST_READY;
 		r = 0;

@@ -6,6 +6,7 @@
 #ifndef _KST_SESSION_H
 #define _KST_SESSION_H
 
+#include <linux/cpumask.h>
 #include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/list.h>
@@ -13,9 +14,12 @@
 #include <linux/poll.h>
 #include <linux/wait.h>
 
+#include <kstrata/busy.h>
+
 #include "ring.h"
 
 struct file;
+struct kst_filters;
 struct kst_session;
 struct pid_namespace;
 
@@ -26,13 +30,16 @@ struct kst_cpu {
 	struct irq_work wake;
 	/* sampler.c */
 	struct hrtimer timer;
+	struct kst_busy busy;
 	int cpu;
 	bool sampling;
 	u64 random;
-	u64 period;		/* mean, in force: ns */
-	u64 last;		/* previous expiry: ns */
+	u64 asked;		/* mean period that is wanted: ns */
+	u64 period;		/* mean period in force */
 	u64 cost;		/* moving mean of the handler's time: ns * 32 */
 	u32 calm;		/* expiries in a row that were cheap */
+	u64 started;		/* sampling: since when, ns */
+	u64 idle_since;		/* park.c: parked since when, ns */
 };
 
 enum kst_state {
@@ -48,11 +55,12 @@ struct kst_session {
 	pid_t opener;		/* process id in the initial pid namespace */
 	struct mutex lock;	/* state and what changes it */
 	enum kst_state state;
-	struct kstrata_setup setup;
+	struct kstrata_setup setup;	/* rate and budget change */
 	u64 period;		/* asked for: ns */
+	cpumask_var_t mask;	/* to sample; changes under cpus_read_lock() */
+	struct kst_filters __rcu *filters;
 	wait_queue_head_t wait;
 	struct hlist_node hotplug;	/* sampler.c */
-	int probes;			/* tasks.c: registered so far */
 	/*
 	 * One per possible CPU, NULL where there was no CPU at SETUP. Set once,
 	 * by SETUP, with a release; freed with the session: readers need no lock.

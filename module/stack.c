@@ -65,31 +65,56 @@ struct frame_record {
 	unsigned long ret;
 };
 
+/* The same of 32-bit x86. Arm's 32-bit ABI has none. */
+struct frame_record32 {
+	u32 next;
+	u32 ret;
+};
+
+/*
+ * Read the record at fp, on our own stack: copying straight into the ring would
+ * have hardened usercopy look the vmalloc area up, under a lock. Does not fault
+ * in, and nothing else faults: what is not there is an error.
+ */
+static bool read_record(struct frame_record *rec, unsigned long fp, bool compat)
+{
+	struct frame_record32 rec32;
+
+	if (!compat)
+		return !copy_from_user_nofault(rec, (void __user *)fp,
+					       sizeof(*rec));
+	if (copy_from_user_nofault(&rec32, (void __user *)fp, sizeof(rec32)))
+		return false;
+	rec->next = rec32.next;
+	rec->ret = rec32.ret;
+	return true;
+}
+
 u16 kst_stack_user(struct pt_regs *regs, u64 *out, u16 max, u8 *reason)
 {
 	unsigned long sp = user_stack_pointer(regs);
 	unsigned long fp = kst_regs_frame_pointer(regs);
 	unsigned long ip = instruction_pointer(regs);
+	bool compat = kst_regs_compat(regs);
+	unsigned long word = compat ? sizeof(u32) : sizeof(u64);
 	u16 n = 0;
 
 	/*
-	 * Bit 63 is the object frames'. Nothing runs there, but a system call
-	 * can be on its way there: sigreturn() and ptrace() set any address.
+	 * The high bits tell the kinds of frames. Nothing runs there, but a
+	 * system call can be on its way there: sigreturn() and ptrace() set any
+	 * address.
 	 */
-	if (ip & KSTRATA_FRAME_OBJECT) {
+	if (ip & KSTRATA_FRAME_KIND) {
 		*reason = KSTRATA_REASON_BAD_FRAME;
 		return 0;
 	}
 	out[n++] = ip;
-	if (kst_regs_compat(regs)) {
+	if (compat && !IS_ENABLED(CONFIG_X86_64)) {
 		*reason = KSTRATA_REASON_UNSUPPORTED;
 		return n;
 	}
+	/* Bound: max frames, and fp only ever moves outwards. */
 	for (;;) {
-		/*
-		 * On our own stack: copying straight into the ring would have
-		 * hardened usercopy look the vmalloc area up, under a lock.
-		 */
 		struct frame_record rec;
 
 		if (!fp) {
@@ -97,12 +122,11 @@ u16 kst_stack_user(struct pt_regs *regs, u64 *out, u16 max, u8 *reason)
 			return n;
 		}
 		/* Strictly outwards: this ends, whatever the stack holds. */
-		if (fp % sizeof(fp) || fp < sp) {
+		if (fp % word || fp < sp) {
 			*reason = KSTRATA_REASON_BAD_FRAME;
 			return n;
 		}
-		if (copy_from_user_nofault(&rec, (void __user *)fp,
-					   sizeof(rec))) {
+		if (!read_record(&rec, fp, compat)) {
 			*reason = KSTRATA_REASON_FAULT;
 			return n;
 		}
@@ -110,7 +134,7 @@ u16 kst_stack_user(struct pt_regs *regs, u64 *out, u16 max, u8 *reason)
 			*reason = KSTRATA_REASON_COMPLETE;
 			return n;
 		}
-		if (rec.ret & KSTRATA_FRAME_OBJECT) {
+		if (rec.ret & KSTRATA_FRAME_KIND) {
 			*reason = KSTRATA_REASON_BAD_FRAME;
 			return n;
 		}
@@ -119,7 +143,7 @@ u16 kst_stack_user(struct pt_regs *regs, u64 *out, u16 max, u8 *reason)
 			return n;
 		}
 		out[n++] = rec.ret;
-		sp = fp + sizeof(rec);
+		sp = fp + 2 * word;
 		fp = rec.next;
 	}
 }

@@ -4,19 +4,41 @@
 #include <linux/binfmts.h>
 #include <linux/irqflags.h>
 #include <linux/ktime.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
 #include <linux/string.h>
 
+#include "compat/regs.h"
+#include "compat/task.h"
 #include "compat/tracepoints.h"
+#include "filter.h"
 #include "main.h"
+#include "probes.h"
 #include "session.h"
+
+u32 kst_task_pid(const struct kst_session *s, struct task_struct *task)
+{
+	/* Nearly always; the other way walks the task's pid. */
+	if (likely(s->pid_ns == &init_pid_ns))
+		return task->tgid;
+	return task_tgid_nr_ns(task, s->pid_ns);
+}
+
+u32 kst_task_tid(const struct kst_session *s, struct task_struct *task)
+{
+	if (likely(s->pid_ns == &init_pid_ns))
+		return task->pid;
+	return task_pid_nr_ns(task, s->pid_ns);
+}
 
 /*
  * Task context, preemption as the kernel version has it: interrupts off makes
  * us the ring's only producer.
  */
 static void record(struct kst_session *s, struct task_struct *task,
-		   const char *comm, u16 event, u16 flags)
+		   const char *comm, u16 event, u16 flags,
+		   struct task_struct *parent)
 {
 	struct kstrata_task *rec;
 	struct kst_cpu *c;
@@ -31,15 +53,22 @@ static void record(struct kst_session *s, struct task_struct *task,
 	rec = kst_ring_reserve(&c->ring, sizeof(*rec), now, 0);
 	if (!rec)
 		goto out;
+	if (kst_task_is_kernel(task))
+		flags |= KSTRATA_TASK_KTHREAD;
 	*rec = (struct kstrata_task){
 		.hdr.type = KSTRATA_RECORD_TASK,
 		.hdr.flags = flags,
 		.hdr.size = sizeof(*rec),
 		.hdr.time = now,
-		.pid = task->tgid,
-		.tid = task->pid,
+		.pid = kst_task_pid(s, task),
+		.tid = kst_task_tid(s, task),
 		.event = event,
+		.cgroup = kst_cgroup_of(task),
 	};
+	if (parent) {
+		rec->parent_pid = kst_task_pid(s, parent);
+		rec->parent_tid = kst_task_tid(s, parent);
+	}
 	strscpy(rec->comm, comm, sizeof(rec->comm));
 	kst_cpu_commit(c);
 out:
@@ -49,7 +78,12 @@ out:
 static void probe_exec(void *data, struct task_struct *task, pid_t old_pid,
 		       struct linux_binprm *bprm)
 {
-	record(data, task, task->comm, KSTRATA_TASK_EXEC, 0);
+	u16 flags = 0;
+
+	/* The registers are the new program's already. */
+	if (kst_regs_compat(task_pt_regs(task)))
+		flags |= KSTRATA_TASK_COMPAT;
+	record(data, task, task->comm, KSTRATA_TASK_EXEC, flags, NULL);
 }
 
 static void probe_exit(void *data, KST_PROTO_EXIT)
@@ -58,79 +92,43 @@ static void probe_exit(void *data, KST_PROTO_EXIT)
 
 	if (!atomic_read(&task->signal->live))
 		flags |= KSTRATA_TASK_LAST;
-	record(data, task, task->comm, KSTRATA_TASK_EXIT, flags);
+	record(data, task, task->comm, KSTRATA_TASK_EXIT, flags, NULL);
+}
+
+static void probe_fork(void *data, struct task_struct *parent,
+		       struct task_struct *child)
+{
+	record(data, child, child->comm, KSTRATA_TASK_FORK, 0, parent);
 }
 
 static void probe_rename(void *data, struct task_struct *task,
 			 const char *comm)
 {
-	record(data, task, comm, KSTRATA_TASK_COMM, 0);
+	record(data, task, comm, KSTRATA_TASK_COMM, 0, NULL);
 }
 
-static const struct {
-	const char *name;
-	void *probe;
-} probes[KST_TP_NR] = {
-	[KST_TP_EXEC] = { "sched_process_exec", probe_exec },
-	[KST_TP_EXIT] = { "sched_process_exit", probe_exit },
-	[KST_TP_RENAME] = { "task_rename", probe_rename },
+static const struct kst_probe probes[] = {
+	{ KST_TP_EXEC, probe_exec },
+	{ KST_TP_EXIT, probe_exit },
+	{ KST_TP_FORK, probe_fork },
+	{ KST_TP_RENAME, probe_rename },
 };
 
-/* Registration takes void pointers: have the compiler look at the types. */
 static void check_types(void)
 {
 	check_trace_callback_type_sched_process_exec(probe_exec);
 	check_trace_callback_type_sched_process_exit(probe_exit);
+	check_trace_callback_type_sched_process_fork(probe_fork);
 	check_trace_callback_type_task_rename(probe_rename);
-}
-
-static void found(struct tracepoint *tp, void *data)
-{
-	int i;
-
-	for (i = 0; i < KST_TP_NR; i++)
-		if (!strcmp(tp->name, probes[i].name))
-			kst.tp[i] = tp;
-}
-
-int kst_tasks_init(void)
-{
-	int i;
-
-	check_types();
-	for_each_kernel_tracepoint(found, NULL);
-	for (i = 0; i < KST_TP_NR; i++) {
-		if (kst.tp[i])
-			continue;
-		pr_err("this kernel has no tracepoint %s\n", probes[i].name);
-		return -ENOENT;
-	}
-	return 0;
 }
 
 int kst_tasks_start(struct kst_session *s)
 {
-	int i, r;
-
-	for (i = 0; i < KST_TP_NR; i++) {
-		r = tracepoint_probe_register(kst.tp[i], probes[i].probe, s);
-		if (r) {
-			kst_tasks_stop(s);
-			return r;
-		}
-		s->probes++;
-	}
-	return 0;
+	check_types();
+	return kst_probes_add(s, probes, ARRAY_SIZE(probes));
 }
 
 void kst_tasks_stop(struct kst_session *s)
 {
-	int i;
-
-	/* The kernel warns of one that was never registered. */
-	for (; s->probes; s->probes--) {
-		i = s->probes - 1;
-		tracepoint_probe_unregister(kst.tp[i], probes[i].probe, s);
-	}
-	tracepoint_synchronize_unregister();
+	kst_probes_remove(s, probes, ARRAY_SIZE(probes));
 }

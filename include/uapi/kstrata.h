@@ -53,7 +53,8 @@
  * KSTRATA_IOC_CONFIGURE  struct kstrata_configure (in). READY or RUNNING (NEW:
  *     EINVAL). Changes the rate, the budget, the CPUs or the filters, all that
  *     is asked for or nothing. While RUNNING, when it returns every CPU follows.
- *         EINVAL  a value out of range, a filter that makes no sense
+ *         EINVAL  a value out of range, a filter that makes no sense, a mask
+ *                 without any possible CPU, nothing to change
  *         E2BIG   more than KSTRATA_FILTERS_MAX filters, a CPU mask longer than
  *                 KSTRATA_CPUS_BYTES_MAX
  *         ENOMEM  no memory for the filters
@@ -415,9 +416,10 @@ struct kstrata_ring_consumer {
  * @missed:	periods that passed without an expiry of their own; the time is
  *		part of the next sample's weight
  * @handler_ns:	ns spent in the sampling handler
- * @idle_since:	CLOCK_MONOTONIC ns since when it is idle; 0: it is not. Read
- *		before and after @idle_weight: equal means that they belong
- *		together (minor 1, as all that follow)
+ * @idle_since:	CLOCK_MONOTONIC ns since when it is idle; 0: it is not; 1:
+ *		@idle_weight is being changed. Read before and after
+ *		@idle_weight: equal and not 1 means that they belong together
+ *		(minor 1, as all that follow)
  * @filtered:	samples that no filter wanted: no record is made
  * @filtered_weight: ns that these stood for
  * @raw_busy:	samples whose frames could not be looked up, KSTRATA_LOOKUP_BUSY

@@ -15,10 +15,15 @@
 #define KST_PF_KERNEL (PF_KTHREAD | PF_IO_WORKER)
 #endif
 
-/* Has this task user code of its own to come back to? */
+/* A task of the kernel's own, or one with user code to come back to? */
+static inline bool kst_task_is_kernel(const struct task_struct *task)
+{
+	return task->flags & KST_PF_KERNEL;
+}
+
 static inline bool kst_task_is_user(const struct task_struct *task)
 {
-	return task->mm && !(task->flags & KST_PF_KERNEL);
+	return task->mm && !kst_task_is_kernel(task);
 }
 
 #endif /* _KST_COMPAT_TASK_H */

@@ -11,7 +11,8 @@ case $build in /*) ;; *) build=$top/$build ;; esac
 mkdir -p "$build/vm/work"
 for source in "$top"/tests/vm/work/*.c; do
 	program=$build/vm/work/$(basename "$source" .c)
-	[ -z "$(find "$source" "$0" "$top/include/uapi/kstrata.h" \
+	[ -z "$(find "$source" "$0" "$top/tests/vm/work/session.h" \
+		"$top/include/uapi/kstrata.h" \
 		-newer "$program" 2>/dev/null || echo build)" ] && continue
 	# Static: it runs whatever the guest has. Frame pointers: the walk of
 	# user stacks follows them.

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "park.h"
+
+#include <linux/interrupt.h>
+#include <linux/kernel.h>
+#include <linux/ktime.h>
+#include <linux/sched.h>
+
+#include "compat/tracepoints.h"
+#include "probes.h"
+#include "session.h"
+
+/* See struct kstrata_ring_producer: @idle_weight is being changed. */
+#define IDLE_CHANGING	1
+
+static void idle_begins(struct kst_cpu *c, u64 now)
+{
+	struct kstrata_ring_producer *p = c->ring.producer;
+
+	WRITE_ONCE(p->idle, p->idle + 1);
+	c->idle_since = now;
+	/* E: pairs with the reader's first read of idle_since. */
+	smp_store_release(&p->idle_since, now);
+}
+
+static void idle_ends(struct kst_cpu *c, u64 now)
+{
+	struct kstrata_ring_producer *p = c->ring.producer;
+
+	WRITE_ONCE(p->idle_since, IDLE_CHANGING);
+	/* F: who reads the new weight sees that idle_since has changed. */
+	smp_wmb();
+	WRITE_ONCE(p->idle_weight, p->idle_weight + (now - c->idle_since));
+	c->idle_since = 0;
+	smp_store_release(&p->idle_since, 0); /* E */
+}
+
+void kst_park_run(struct kst_cpu *c, u64 now)
+{
+	u64 left = kst_busy_resume(&c->busy, now);
+
+	/*
+	 * Under the runqueue's lock when called from the scheduler, which
+	 * starts hard timers of its own there: the timers' lock nests in it.
+	 */
+	hrtimer_start(&c->timer, ns_to_ktime(left),
+		      HRTIMER_MODE_REL_PINNED_HARD);
+}
+
+/*
+ * The handler runs on this CPU alone and interrupts are off: it is not running,
+ * so one try does it. One that is due is served after the next kst_park_run().
+ */
+static void stop_timer(struct kst_cpu *c, u64 now)
+{
+	kst_busy_pause(&c->busy, now);
+	WARN_ON_ONCE(hrtimer_try_to_cancel(&c->timer) < 0);
+}
+
+static void park(struct kst_cpu *c, u64 now)
+{
+	stop_timer(c, now);
+	idle_begins(c, now);
+}
+
+static void probe_switch(void *data, KST_PROTO_SWITCH)
+{
+	struct kst_cpu *c = kst_session_this_cpu(data);
+	/* What comes counts alone: who idles on purpose sets PF_IDLE late. */
+	bool idle = is_idle_task(next);
+	u64 now;
+
+	if (!c || !c->sampling || likely(c->busy.running != idle))
+		return;
+	now = ktime_get_ns();
+	if (idle) {
+		park(c, now);
+	} else {
+		idle_ends(c, now);
+		kst_park_run(c, now);
+	}
+}
+
+static void probe_softirq_entry(void *data, unsigned int vec_nr)
+{
+	struct kst_cpu *c;
+	unsigned long irq;
+	u64 now;
+
+	if (likely(!is_idle_task(current)))
+		return;
+	local_irq_save(irq);
+	c = kst_session_this_cpu(data);
+	if (c && c->sampling && !c->busy.running) {
+		now = ktime_get_ns();
+		idle_ends(c, now);
+		kst_park_run(c, now);
+	}
+	local_irq_restore(irq);
+}
+
+static void probe_softirq_exit(void *data, unsigned int vec_nr)
+{
+	struct kst_cpu *c;
+	unsigned long irq;
+
+	if (likely(!is_idle_task(current)))
+		return;
+	local_irq_save(irq);
+	c = kst_session_this_cpu(data);
+	if (c && c->sampling && c->busy.running)
+		park(c, ktime_get_ns());
+	local_irq_restore(irq);
+}
+
+static const struct kst_probe probes[] = {
+	{ KST_TP_SWITCH, probe_switch },
+	{ KST_TP_SOFTIRQ_ENTRY, probe_softirq_entry },
+	{ KST_TP_SOFTIRQ_EXIT, probe_softirq_exit },
+};
+
+static void check_types(void)
+{
+	check_trace_callback_type_sched_switch(probe_switch);
+	check_trace_callback_type_softirq_entry(probe_softirq_entry);
+	check_trace_callback_type_softirq_exit(probe_softirq_exit);
+}
+
+int kst_park_start(struct kst_session *s)
+{
+	check_types();
+	return kst_probes_add(s, probes, ARRAY_SIZE(probes));
+}
+
+void kst_park_stop(struct kst_session *s)
+{
+	kst_probes_remove(s, probes, ARRAY_SIZE(probes));
+}
+
+bool kst_park_interrupted_idle(void)
+{
+	return is_idle_task(current) && !in_serving_softirq();
+}
+
+void kst_park_init(struct kst_cpu *c, u64 now, u64 left)
+{
+	kst_busy_init(&c->busy, left);
+	if (kst_park_interrupted_idle())
+		idle_begins(c, now);
+	else
+		kst_park_run(c, now);
+}
+
+void kst_park_exit(struct kst_cpu *c, u64 now)
+{
+	if (c->busy.running)
+		stop_timer(c, now);
+	else
+		idle_ends(c, now);
+}
+
+void kst_park_late(struct kst_cpu *c, u64 now)
+{
+	kst_busy_pause(&c->busy, now);
+	idle_begins(c, now);
+}
