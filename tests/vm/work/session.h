@@ -71,7 +71,7 @@ static inline void expect_map(const char *name, void *p, int want)
 	expect(name, p == MAP_FAILED ? -1 : 0, want);
 }
 
-static inline int 64_t now_ns(void)
+static inline int64_t now_ns(void)
 {
 	struct timespec ts;
 
