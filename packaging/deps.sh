@@ -3,7 +3,7 @@
 #
 # Install the Debian packages that a task needs and this machine has not.
 #
-#   deps.sh [--missing] build|module|vm|test ...
+#   deps.sh [--missing] build|module|vm|kernel|test ...
 #
 # --missing only prints their names. A package is there when dpkg says so, or,
 # for those listed as package:command, when the command is on PATH.
@@ -18,6 +18,9 @@ MODULE="gcc libc6-dev make binutils:ld libelf1 libssl3 zlib1g kmod:modprobe
 	xz-utils:xz"
 VM="qemu-system-x86:qemu-system-x86_64 cpio:cpio busybox-static curl:curl
 	ca-certificates kmod:modprobe xz-utils:xz"
+# What Debian's kernel source is built with.
+KERNEL="gcc libc6-dev make binutils:ld flex:flex bison:bison bc:bc libelf-dev
+	xz-utils:xz ccache:ccache"
 TEST="clang:clang clang-tidy:clang-tidy g++:g++ golang-go:go
 	elfutils:eu-addr2line libcmocka-dev linux-perf cppcheck:cppcheck
 	sparse:sparse shellcheck:shellcheck dkms:dkms pahole:pahole jq:jq
@@ -37,6 +40,7 @@ for arg in "$@"; do
 	build) names="$names $BUILD" ;;
 	module) names="$names $MODULE" ;;
 	vm) names="$names $VM" ;;
+	kernel) names="$names $KERNEL" ;;
 	test) names="$names $TEST" ;;
 	-h|--help) usage; exit 0 ;;
 	*) usage >&2; exit 2 ;;

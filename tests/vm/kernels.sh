@@ -129,6 +129,10 @@ newest()
 	fi
 }
 
+case ${2:-} in
+# Built rather than fetched.
+debug|races) exec sh "$(dirname "$0")/../kernel/debug-kernel.sh" "$@" ;;
+esac
 case ${1:-} in
 get) get "$2" ;;
 release)
