@@ -60,13 +60,13 @@ u16 kst_stack_kernel(struct pt_regs *regs, u64 *out, u16 max, u8 *reason)
 #endif
 
 /* What the ABI puts at the frame pointer, on x86-64 and arm64 alike. */
-struct frame_record {
+struct kst_frame_record {
 	unsigned long next;
 	unsigned long ret;
 };
 
 /* The same of 32-bit x86. Arm's 32-bit ABI has none. */
-struct frame_record32 {
+struct kst_frame_record32 {
 	u32 next;
 	u32 ret;
 };
@@ -76,9 +76,9 @@ struct frame_record32 {
  * have hardened usercopy look the vmalloc area up, under a lock. Does not fault
  * in, and nothing else faults: what is not there is an error.
  */
-static bool read_record(struct frame_record *rec, unsigned long fp, bool compat)
+static bool read_record(struct kst_frame_record *rec, unsigned long fp, bool compat)
 {
-	struct frame_record32 rec32;
+	struct kst_frame_record32 rec32;
 
 	if (!compat)
 		return !copy_from_user_nofault(rec, (void __user *)fp,
@@ -115,7 +115,7 @@ u16 kst_stack_user(struct pt_regs *regs, u64 *out, u16 max, u8 *reason)
 	}
 	/* Bound: max frames, and fp only ever moves outwards. */
 	for (;;) {
-		struct frame_record rec;
+		struct kst_frame_record rec;
 
 		if (!fp) {
 			*reason = KSTRATA_REASON_COMPLETE;
