@@ -17,13 +17,15 @@ BUILD="gcc libc6-dev make pkg-config:pkg-config protobuf-c-compiler
 MODULE="gcc libc6-dev make binutils:ld libelf1 libssl3 zlib1g kmod:modprobe
 	xz-utils:xz"
 VM="qemu-system-x86:qemu-system-x86_64 cpio:cpio busybox-static curl:curl
-	ca-certificates kmod:modprobe xz-utils:xz"
+	ca-certificates debian-archive-keyring kmod:modprobe xz-utils:xz"
 # What Debian's kernel source is built with.
 KERNEL="gcc libc6-dev make binutils:ld flex:flex bison:bison bc:bc libelf-dev
 	xz-utils:xz ccache:ccache"
 TEST="clang:clang clang-tidy:clang-tidy g++:g++ golang-go:go
 	elfutils:eu-addr2line libcmocka-dev linux-perf cppcheck:cppcheck
 	sparse:sparse shellcheck:shellcheck dkms:dkms pahole:pahole jq:jq
+	gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc libc6-dev-arm64-cross
+	qemu-system-arm:qemu-system-aarch64
 	python3:python3 nodejs:node npm:npm node-typescript:tsc
 	esbuild:esbuild chromium:chromium"
 
