@@ -169,6 +169,72 @@
  *
  * Where the look-up cannot be made (sample.lookup tells why) frames are raw user
  * addresses.
+ *
+ * 5. Netlink
+ * ==========
+ *
+ * The generic netlink family KSTRATA_GENL_NAME, version KSTRATA_GENL_VERSION, tells
+ * of all sessions and changes them. It exists in the initial network namespace only:
+ * elsewhere it is not found (ENOENT).
+ *
+ * Rights. Every request needs CAP_PERFMON (or CAP_SYS_ADMIN) in the initial user
+ * namespace, both of the sender and of whoever opened the socket, else EPERM.
+ *
+ * Requests are parsed strictly: an attribute that the command does not take or
+ * that is of the wrong length, a nested one without NLA_F_NESTED, leftover bytes,
+ * a reserved part of the header that is not zero (from Linux 6.1 on) are EINVAL, a
+ * value out of its range is ERANGE, a command that is not defined here EOPNOTSUPP;
+ * these checks may come before that of rights. An extended ACK (NETLINK_EXT_ACK)
+ * names the attribute that was refused (of dumps only by newer kernels). Commands
+ * and attributes that a client does not know are to be skipped in what it gets.
+ *
+ * Numbers are of the host's byte order; those of 64 bits are aligned to 4 only:
+ * copy them. A session is named by kstrata_setup.session.
+ *
+ * KSTRATA_CMD_STATUS_GET  no attributes. Answer: RELEASE, ABI_MAJOR, ABI_MINOR,
+ *     SESSIONS, SESSIONS_MAX, CPUS_POSSIBLE, CPUS_ONLINE.
+ *
+ * KSTRATA_CMD_SESSION_GET  SESSION; or as a dump (NLM_F_DUMP) of all sessions, and
+ *     no attributes. Answer, one message for each: SESSION, STATE, OPENER; except
+ *     in state NEW also HZ, BUDGET, CPUS, FILTERS, FLAGS, GRANTED, RING_BYTES,
+ *     WATERMARK_BYTES, KERNEL_DEPTH, USER_DEPTH, OBJECTS, and STATS, summed over
+ *     all CPUs. NLM_F_DUMP_INTR: sessions came or ended meanwhile, ask again.
+ *         EINVAL  no SESSION; a dump with one
+ *         ENOENT  no such session
+ *
+ * KSTRATA_CMD_SESSION_SET  SESSION and any of HZ, BUDGET, CPUS, FILTERS. Does what
+ *     KSTRATA_IOC_CONFIGURE does, all or nothing. Empty FILTERS: sample everything.
+ *         EINVAL  no SESSION, nothing to change, CPUS empty or not of 64-bit words
+ *                 or without any possible CPU, a filter that makes no sense, a
+ *                 session that has not been set up
+ *         ERANGE  HZ or BUDGET out of range, CPUS longer than
+ *                 KSTRATA_CPUS_BYTES_MAX
+ *         E2BIG   more than KSTRATA_FILTERS_MAX filters
+ *         ENOENT  no such session
+ *         ENOMEM  no memory
+ *
+ * KSTRATA_CMD_CPU_GET  SESSION, as a dump only. Answer, one message for each CPU that
+ *     has a ring (none before SETUP): SESSION, CPU, PERIOD, ASKED, THROTTLED if it
+ *     is, IDLE_SINCE, STARTED, STATS.
+ *         EINVAL  no SESSION
+ *         ENOENT  no such session; at the end of the dump: it has ended meanwhile
+ *
+ * Events go to the multicast group KSTRATA_GENL_EVENTS and tell of sessions that are
+ * RUNNING. An event is the state of affairs when it is sent: those of a kind and a
+ * CPU that follow each other closely merge into one. They come to sockets whose
+ * opener has CAP_PERFMON (or CAP_SYS_ADMIN) in the initial user namespace; others may
+ * join, and hear nothing. Where the kernel cannot choose its listeners (5.17 to 6.5),
+ * joining needs CAP_SYS_ADMIN, else EPERM. A listener that does not keep up gets
+ * ENOBUFS from recv().
+ *
+ * KSTRATA_CMD_EVENT_THROTTLE  SESSION, CPU, PERIOD, ASKED, HANDLER_NS: as the THROTTLE
+ *     record has it.
+ *
+ * KSTRATA_CMD_EVENT_LOSS  SESSION, CPU, LOST, LOST_WEIGHT: what was lost since the
+ *     previous one of this CPU, or since before anybody listened. At most one a
+ *     second for each CPU of a session.
+ *
+ * KSTRATA_CMD_EVENT_HOTPLUG  SESSION, CPU, ONLINE: a CPU that has a ring went or came.
  */
 #ifndef _UAPI_KSTRATA_H
 #define _UAPI_KSTRATA_H
@@ -669,5 +735,85 @@ struct kstrata_object {
 };
 
 #define KSTRATA_OBJECT_PATH_MAX	1024
+
+/* ---- netlink (minor 1) ------------------------------------------------ */
+
+#define KSTRATA_GENL_NAME	"kstrata"
+#define KSTRATA_GENL_VERSION	1
+#define KSTRATA_GENL_EVENTS	"events"	/* the multicast group */
+
+enum kstrata_cmd {
+	KSTRATA_CMD_STATUS_GET		= 1,
+	KSTRATA_CMD_SESSION_GET		= 2,
+	KSTRATA_CMD_SESSION_SET		= 3,
+	KSTRATA_CMD_CPU_GET		= 4,
+	/* 5 to 31: requests to come */
+	KSTRATA_CMD_EVENT_THROTTLE	= 32,
+	KSTRATA_CMD_EVENT_LOSS		= 33,
+	KSTRATA_CMD_EVENT_HOTPLUG	= 34,
+};
+
+/* u32 unless something else is said. 6 to 31: of requests to come. */
+enum kstrata_attr {
+	KSTRATA_ATTR_SESSION		= 1,	/* its number, not 0 */
+	KSTRATA_ATTR_HZ			= 2,	/* kstrata_setup.sample_hz */
+	KSTRATA_ATTR_BUDGET		= 3,	/* kstrata_setup.budget */
+	KSTRATA_ATTR_CPUS		= 4,	/* kstrata_configure.cpus: u64s */
+	KSTRATA_ATTR_FILTERS		= 5,	/* nested: type enum
+						 * kstrata_filter_kind, u64 id */
+	KSTRATA_ATTR_RELEASE		= 32,	/* kstrata_version.release: string */
+	KSTRATA_ATTR_ABI_MAJOR		= 33,
+	KSTRATA_ATTR_ABI_MINOR		= 34,
+	KSTRATA_ATTR_SESSIONS		= 35,	/* how many there are */
+	KSTRATA_ATTR_SESSIONS_MAX	= 36,	/* how many there can be */
+	KSTRATA_ATTR_CPUS_POSSIBLE	= 37,	/* how many */
+	KSTRATA_ATTR_CPUS_ONLINE	= 38,	/* how many */
+	KSTRATA_ATTR_STATE		= 39,	/* enum kstrata_state */
+	KSTRATA_ATTR_OPENER		= 40,	/* process id in the initial pid
+						 * namespace */
+	KSTRATA_ATTR_FLAGS		= 41,	/* KSTRATA_SETUP_* */
+	KSTRATA_ATTR_GRANTED		= 42,	/* KSTRATA_GRANT_* */
+	KSTRATA_ATTR_RING_BYTES		= 43,	/* as in kstrata_setup, to: */
+	KSTRATA_ATTR_WATERMARK_BYTES	= 44,
+	KSTRATA_ATTR_KERNEL_DEPTH	= 45,
+	KSTRATA_ATTR_USER_DEPTH		= 46,
+	KSTRATA_ATTR_OBJECTS		= 47,
+	KSTRATA_ATTR_STATS		= 48,	/* nested: type enum kstrata_stat,
+						 * u64 */
+	KSTRATA_ATTR_CPU		= 49,
+	KSTRATA_ATTR_PERIOD		= 50,	/* u64: mean ns between samples, in
+						 * force */
+	KSTRATA_ATTR_ASKED		= 51,	/* u64: the same, as asked for */
+	KSTRATA_ATTR_THROTTLED		= 52,	/* flag: PERIOD is not ASKED */
+	KSTRATA_ATTR_IDLE_SINCE		= 53,	/* u64: kstrata_ring_producer; it
+						 * belongs to the STATS beside it */
+	KSTRATA_ATTR_STARTED		= 54,	/* u64: likewise */
+	KSTRATA_ATTR_HANDLER_NS		= 55,	/* u64: kstrata_throttle */
+	KSTRATA_ATTR_LOST		= 56,	/* u64: records of any type */
+	KSTRATA_ATTR_LOST_WEIGHT	= 57,	/* u64: ns of the samples among them */
+	KSTRATA_ATTR_ONLINE		= 58,	/* 1: it came, 0: it went */
+};
+
+enum kstrata_state {
+	KSTRATA_STATE_NEW	= 0,
+	KSTRATA_STATE_READY	= 1,
+	KSTRATA_STATE_RUNNING	= 2,
+};
+
+/* The counters of struct kstrata_ring_producer. */
+enum kstrata_stat {
+	KSTRATA_STAT_SAMPLES		= 1,
+	KSTRATA_STAT_LOST		= 2,
+	KSTRATA_STAT_LOST_WEIGHT	= 3,
+	KSTRATA_STAT_IDLE		= 4,
+	KSTRATA_STAT_IDLE_WEIGHT	= 5,
+	KSTRATA_STAT_MISSED		= 6,
+	KSTRATA_STAT_HANDLER_NS		= 7,
+	KSTRATA_STAT_FILTERED		= 8,
+	KSTRATA_STAT_FILTERED_WEIGHT	= 9,
+	KSTRATA_STAT_RAW_BUSY		= 10,
+	KSTRATA_STAT_RAW_FULL		= 11,
+	KSTRATA_STAT_ON_WEIGHT		= 12,
+};
 
 #endif /* _UAPI_KSTRATA_H */
