@@ -4,10 +4,11 @@
 #include <linux/module.h>
 
 #include "chardev.h"
+#include "events.h"
 #include "main.h"
+#include "netlink.h"
 #include "probes.h"
 #include "sampler.h"
-
 
 struct kst kst = {
 	.lock = __MUTEX_INITIALIZER(kst.lock),
@@ -24,11 +25,22 @@ static int __init kst_init(void)
 	r = kst_sampler_init();
 	if (r)
 		return r;
-	r = kst_chardev_init();
+	r = kst_events_init();
 	if (r)
 		goto err_sampler;
+	r = kst_netlink_init();
+	if (r)
+		goto err_events;
+	/* Last: what has been opened must not find that the module fails. */
+	r = kst_chardev_init();
+	if (r)
+		goto err_netlink;
 	return 0;
 
+err_netlink:
+	kst_netlink_exit();
+err_events:
+	kst_events_exit();
 err_sampler:
 	kst_sampler_exit();
 	return r;
@@ -40,7 +52,9 @@ err_sampler:
  */
 static void __exit kst_exit(void)
 {
+	kst_netlink_exit();
 	kst_chardev_exit();
+	kst_events_exit();
 	kst_sampler_exit();
 }
 

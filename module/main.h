@@ -20,6 +20,7 @@ struct kst {
 	unsigned int nr_sessions;
 	u32 last_id;			/* of a session */
 	enum cpuhp_state cpuhp;		/* of sampler.c */
+	enum cpuhp_state cpuhp_events;	/* of events.c */
 	struct tracepoint *tp[KST_TP_NR]; /* of probes.c */
 };
 

@@ -78,10 +78,10 @@ static void take_sample(struct kst_cpu *c, u64 now, u64 weight)
 		WRITE_ONCE(p->filtered_weight, p->filtered_weight + weight);
 		return;
 	}
-	rec = kst_ring_reserve(&c->ring,
-			       sizeof(*rec) +
-			       8 * (u->kernel_depth + u->user_depth),
-			       now, weight);
+	rec = kst_cpu_reserve(c,
+			      sizeof(*rec) +
+			      8 * (u->kernel_depth + u->user_depth),
+			      now, weight);
 	if (!rec)
 		return;
 	*rec = (struct kstrata_sample){
@@ -110,7 +110,8 @@ static void set_period(struct kst_cpu *c, u64 now, u64 period)
 
 	WRITE_ONCE(c->period, period);
 	c->calm = 0;
-	rec = kst_ring_reserve(&c->ring, sizeof(*rec), now, 0);
+	kst_event_throttle(c, period, c->asked, c->cost / 32);
+	rec = kst_cpu_reserve(c, sizeof(*rec), now, 0);
 	if (!rec)
 		return;
 	*rec = (struct kstrata_throttle){

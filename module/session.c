@@ -12,6 +12,7 @@
 #include <linux/slab.h>
 #include <linux/time64.h>
 
+#include "events.h"
 #include "filter.h"
 #include "main.h"
 #include "sampler.h"
@@ -66,6 +67,7 @@ static void session_put(struct kst_session *s)
 struct kst_session *kst_session_new(void)
 {
 	struct kst_session *s;
+	int r;
 
 	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
 	if (!s)
@@ -79,10 +81,15 @@ struct kst_session *kst_session_new(void)
 	init_waitqueue_head(&s->wait);
 	s->opener = current->tgid;
 	s->pid_ns = get_pid_ns(task_active_pid_ns(current));
-	if (session_enter(s))
-		return s;
+	r = kst_events_begin(s);
+	if (!r) {
+		if (session_enter(s))
+			return s;
+		r = -EBUSY;
+		kst_events_end(s);
+	}
 	session_put(s);
-	return ERR_PTR(-EBUSY);
+	return ERR_PTR(r);
 }
 
 static void free_cpus(struct kst_cpu **cpus)
@@ -107,6 +114,7 @@ void kst_session_free(struct kst_session *s)
 	/* Nobody finds it any more. */
 	session_leave(s);
 	kst_session_stop(s);
+	kst_events_end(s);
 	free_cpus(s->cpus);
 	/* Its readers, the handlers, are gone. */
 	kfree(rcu_dereference_protected(s->filters, true));
@@ -138,6 +146,7 @@ static int session_add_cpu(struct kst_session *s, struct kst_cpu **cpus,
 	c->session = s;
 	c->cpu = cpu;
 	init_irq_work(&c->wake, wake_fn);
+	kst_events_init_cpu(c);
 	kst_sampler_init_cpu(c);
 	cpus[cpu] = c;
 	return 0;
@@ -399,6 +408,15 @@ struct kst_cpu *kst_session_this_cpu(struct kst_session *s)
 {
 	lockdep_assert_irqs_disabled();
 	return s->cpus[smp_processor_id()];
+}
+
+void *kst_cpu_reserve(struct kst_cpu *c, u32 max, u64 now, u64 weight)
+{
+	void *rec = kst_ring_reserve(&c->ring, max, now, weight);
+
+	if (unlikely(!rec))
+		kst_event_loss(c);
+	return rec;
 }
 
 void kst_cpu_commit(struct kst_cpu *c)

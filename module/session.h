@@ -16,6 +16,7 @@
 
 #include <kstrata/busy.h>
 
+#include "events.h"
 #include "ring.h"
 
 struct file;
@@ -28,6 +29,7 @@ struct kst_cpu {
 	struct kst_session *session;
 	struct kst_ring ring;
 	struct irq_work wake;
+	struct kst_cpu_events events;
 	/* sampler.c */
 	struct hrtimer timer;
 	struct kst_busy busy;
@@ -61,6 +63,7 @@ struct kst_session {
 	struct kst_filters __rcu *filters;
 	wait_queue_head_t wait;
 	struct hlist_node hotplug;	/* sampler.c */
+	struct kst_events events;
 	/*
 	 * One per possible CPU, NULL where there was no CPU at SETUP. Set once,
 	 * by SETUP, with a release; freed with the session: readers need no lock.
@@ -109,6 +112,11 @@ __poll_t kst_session_poll(struct kst_session *s, struct file *file,
 
 /* Interrupts off: this CPU's share, or NULL. */
 struct kst_cpu *kst_session_this_cpu(struct kst_session *s);
+/*
+ * Interrupts off, on c's CPU: room in its ring, as kst_ring_reserve() has it; who
+ * listens to events hears when there is none.
+ */
+void *kst_cpu_reserve(struct kst_cpu *c, u32 max, u64 now, u64 weight);
 /* Interrupts off: publish the record reserved in c's ring, wake if need be. */
 void kst_cpu_commit(struct kst_cpu *c);
 

@@ -50,7 +50,7 @@ static void record(struct kst_session *s, struct task_struct *task,
 	if (!c)
 		goto out;
 	now = ktime_get_ns();
-	rec = kst_ring_reserve(&c->ring, sizeof(*rec), now, 0);
+	rec = kst_cpu_reserve(c, sizeof(*rec), now, 0);
 	if (!rec)
 		goto out;
 	if (kst_task_is_kernel(task))
