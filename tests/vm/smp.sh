@@ -44,6 +44,15 @@ cycles()
 check "the module loads" insmod /kstrata.ko
 abuse >&3 || note "abuse failed"
 abuse hotplug >&3 || note "abuse hotplug failed"
+check_genl()
+{
+	genl "$@" >&3
+	rc=$?
+	# 1: it has said why.
+	[ $rc -le 1 ] || not_ok "genl $* ends" "exit code $rc"
+}
+check_genl
+check_genl fuzz 1 5000
 chmod 666 /dev/kstrata
 setpriv --reuid 65534 --regid 65534 --clear-groups abuse denied >&3
 chmod 600 /dev/kstrata
