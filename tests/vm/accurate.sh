@@ -154,7 +154,70 @@ dd_stacks()
 	[ "${joined:-0}" != 0 ] || sort -t ' ' -k 2 -rn /tmp/dd.folded | head -n 20
 }
 
+# value KEY <FILE: of "... KEY=NUMBER ..."
+value()
+{
+	sed -n "s/.* $1=\([0-9]*\).*/\1/p"
+}
+
+# Idleness: no timer of ours, and time known to the nanosecond. Pairs of
+# measurements side by side, since what else wakes the machine varies.
+idle()
+{
+	rest=300
+	without=0 with=0
+	for i in 1 2; do
+		sampler idle $rest 0 >/tmp/idle.out
+		without=$((without + $(value n </tmp/idle.out)))
+		sampler idle $rest 999 >/tmp/idle.out
+		with=$((with + $(value n </tmp/idle.out)))
+	done
+	echo "table kernel=$KERNEL idle_s=$((2 * rest)) interrupts=$without with_999hz=$with" >&3
+	is "an idle CPU is woken as often at 999 Hz as without, within 1 %" \
+		"$with <= 1.01 * $without && $without > 0"
+	is "idle time is known" "$(value idle_ns </tmp/idle.out) > .9e9 * $rest"
+
+	sampler accounts 20 999 >/tmp/accounts.out
+	sum=$(($(value sampled_ns </tmp/accounts.out) +
+		$(value idle_ns </tmp/accounts.out) +
+		$(value lost_ns </tmp/accounts.out)))
+	wall=$(value wall_ns </tmp/accounts.out)
+	echo "table kernel=$KERNEL $(cat /tmp/accounts.out)" >&3
+	is "sampled and idle time are wall time within 1 %" \
+		"$sum <= $wall && $sum >= .99 * $wall"
+}
+
+# Work that keeps the nominal time of the timer. Alone, and where another
+# program keeps the CPU busy, so that the timer never stands still.
+lockstep()
+{
+	sampler lockstep 40 99 >/tmp/lockstep.out
+	w=$(value weight_ns </tmp/lockstep.out)
+	cpu=$(value cpu_ns </tmp/lockstep.out)
+	n=$(value samples </tmp/lockstep.out)
+	echo "table kernel=$KERNEL alone $(cat /tmp/lockstep.out)" >&3
+	is "work in lockstep with 99 Hz is measured right" \
+		"$n > 100 && ($w - $cpu) ^ 2 <= 9 * 13 / 12 * $n * (1e9 / 99) ^ 2"
+
+	truth 1000 >/dev/null &
+	load=$!
+	sampler lockstep 40 99 >/tmp/lockstep.out
+	w=$(value weight_ns </tmp/lockstep.out)
+	cpu=$(value cpu_ns </tmp/lockstep.out)
+	n=$(value samples </tmp/lockstep.out)
+	perf record -q -a -e cpu-clock -F 99 -o /tmp/perf.data \
+		sampler work 40 >/tmp/perf.out 2>&1
+	pn=$(perf report -i /tmp/perf.data --stdio -g none --comm sampler \
+		-F sample,comm 2>/dev/null | awk '$2 == "sampler" { print $1 }')
+	kill $load
+	echo "table kernel=$KERNEL shared $(cat /tmp/lockstep.out) perf_ns=$((${pn:-0} * 1000000000 / 99))" >&3
+	is "work in lockstep beside other work is measured right" \
+		"$n > 100 && ($w - $cpu) ^ 2 <= 9 * 13 / 12 * $n * (1e9 / 99) ^ 2"
+}
+
 check "the module loads" insmod /kstrata.ko
+idle
+lockstep
 truth_at 99 "${TRUTH_SECONDS:-40}"
 truth_at 999 15
 dd_stacks

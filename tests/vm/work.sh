@@ -22,3 +22,15 @@ for source in "$top"/tests/vm/work/*.c; do
 		-lpthread
 	mv "$program.tmp" "$program"
 done
+
+# No 32-bit library, and so no header, is needed for it.
+program=$build/vm/work/spin32
+source=$top/tests/vm/work32/spin32.c
+if [ "$(uname -m)" = x86_64 ] &&
+		[ -n "$(find "$source" -newer "$program" 2>/dev/null || echo 1)" ]; then
+	gcc -m32 -std=c11 -Wall -Wextra -Werror -O1 -ffreestanding -nostdlib \
+		-static -fno-pic -no-pie -fno-omit-frame-pointer \
+		-fno-stack-protector -fno-optimize-sibling-calls \
+		-o "$program.tmp" "$source"
+	mv "$program.tmp" "$program"
+fi
