@@ -20,7 +20,7 @@
 
 struct elfsym {
 	struct symtable *table;
-	char build_id[2 * 64 + 1];
+	char build_id[ELFSYM_BUILD_ID_MAX];
 };
 
 struct range {
@@ -336,9 +336,9 @@ static int load(struct loader *l)
 	return r < 0 ? r : symtable_seal(l->out->table);
 }
 
-int elfsym_load(struct elfsym **out, int fd)
+/* Open for reading, when it is worth it; elf_end() is the caller's. */
+static int begin(int fd, Elf **elf)
 {
-	struct loader l = { 0 };
 	struct stat st;
 	int r;
 
@@ -351,9 +351,17 @@ int elfsym_load(struct elfsym **out, int fd)
 		return r;
 	elf_version(EV_CURRENT);
 	/* Not mapped: a file cut short under a mapping would kill us. */
-	l.elf = elf_begin(fd, ELF_C_READ, NULL);
-	if (!l.elf)
-		return -ENOEXEC;
+	*elf = elf_begin(fd, ELF_C_READ, NULL);
+	return *elf ? 0 : -ENOEXEC;
+}
+
+int elfsym_load(struct elfsym **out, int fd)
+{
+	struct loader l = { 0 };
+	int r = begin(fd, &l.elf);
+
+	if (r < 0)
+		return r;
 	l.out = calloc(1, sizeof(*l.out));
 	r = l.out ? symtable_new(&l.out->table) : -ENOMEM;
 	if (r >= 0)
@@ -366,6 +374,22 @@ int elfsym_load(struct elfsym **out, int fd)
 	}
 	*out = l.out;
 	return 0;
+}
+
+int elfsym_read_build_id(int fd, char out[ELFSYM_BUILD_ID_MAX])
+{
+	struct elfsym e = { 0 };
+	struct loader l = { .out = &e };
+	int r = begin(fd, &l.elf);
+
+	*out = '\0';
+	if (r < 0)
+		return r;
+	r = elf_kind(l.elf) == ELF_K_ELF ? load_segments(&l) : -ENOEXEC;
+	elf_end(l.elf);
+	if (r >= 0)
+		memcpy(out, e.build_id, sizeof(e.build_id));
+	return r;
 }
 
 void elfsym_free(struct elfsym *e)

@@ -12,6 +12,8 @@
 
 struct elfsym;
 
+#define ELFSYM_BUILD_ID_MAX (2 * 64 + 1) /* as text, with its NUL */
+
 /* -ENOEXEC: not an ELF file we can read. -EFBIG, -ENOMEM, -EIO. */
 int elfsym_load(struct elfsym **out, int fd);
 void elfsym_free(struct elfsym *e);
@@ -25,5 +27,11 @@ size_t elfsym_count(const struct elfsym *e);
 size_t elfsym_memory(const struct elfsym *e);
 /* Lower-case hex of the build-id note, "" when there is none. */
 const char *elfsym_build_id(const struct elfsym *e);
+
+/*
+ * The same of a file that is not loaded, from its program headers' notes alone.
+ * 0 or, with out "", as elfsym_load().
+ */
+int elfsym_read_build_id(int fd, char out[ELFSYM_BUILD_ID_MAX]);
 
 #endif

@@ -16,6 +16,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define BUCKETS 1024
@@ -39,12 +40,18 @@ struct identity {
 	struct timespec mtime;
 };
 
-/* A file, as mappings name it. */
+/* How a table is found, symbols_key.kind. */
+enum {
+	KEY_MAPPING = 1, /* as mappings name files; hash: of the path */
+	KEY_BUILD_ID, /* hash: of it, size and mtime; generation: the owner */
+	KEY_FILE, /* hash: of size and mtime */
+};
+
+/* A file, as mappings name it, or as it is. */
 struct object {
 	struct object *next; /* hash chain */
 	struct object *newer, *older; /* by last use */
-	uint64_t inode, path_hash;
-	uint32_t dev_major, dev_minor;
+	struct symbols_key key;
 	struct elfsym *symbols; /* NULL: not to be had */
 	struct identity identity; /* of what symbols come from */
 	int64_t retry; /* CLOCK_MONOTONIC, ns; of use while symbols is NULL */
@@ -110,14 +117,37 @@ static void lru_add(struct symbolizer *s, struct object *o)
 	s->newest = o;
 }
 
-static struct object **bucket_of(struct symbolizer *s, uint64_t inode,
-				 uint32_t dev_major, uint32_t dev_minor,
-				 uint64_t path_hash)
+static struct object **bucket_of(struct symbolizer *s,
+				 const struct symbols_key *key)
 {
-	uint64_t hash = hash_u64(inode ^ path_hash ^
-				 hash_pair(dev_major, dev_minor));
+	uint64_t hash = hash_u64(key->inode ^ key->hash ^
+				 hash_pair(key->dev_major, key->dev_minor) ^
+				 hash_pair(key->generation, key->kind));
 
 	return &s->buckets[hash % BUCKETS];
+}
+
+static struct object *find(struct symbolizer *s, const struct symbols_key *key)
+{
+	struct object *o = *bucket_of(s, key);
+
+	/* No padding in it: every byte counts. */
+	while (o && memcmp(&o->key, key, sizeof(*key)) != 0)
+		o = o->next;
+	return o;
+}
+
+static struct object *add(struct symbolizer *s, const struct symbols_key *key)
+{
+	struct object **bucket = bucket_of(s, key);
+	struct object *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->key = *key;
+	o->next = *bucket;
+	*bucket = o;
+	return o;
 }
 
 /* Bring the sums up to date: a table grows as names are asked for. */
@@ -143,8 +173,7 @@ static void drop_symbols(struct symbolizer *s, struct object *o)
 
 static void object_free(struct symbolizer *s, struct object *o)
 {
-	struct object **p = bucket_of(s, o->inode, o->dev_major, o->dev_minor,
-				      o->path_hash);
+	struct object **p = bucket_of(s, &o->key);
 
 	while (*p != o)
 		p = &(*p)->next;
@@ -381,26 +410,20 @@ static bool verify_due(struct symbolizer *s, uint32_t pid,
 static struct object *object_of(struct symbolizer *s, int proc_fd, uint32_t pid,
 				const struct mapping *m)
 {
-	uint64_t path_hash = hash_bytes(m->path, strlen(m->path));
-	struct object **bucket = bucket_of(s, m->inode, m->dev_major,
-					   m->dev_minor, path_hash);
-	struct object *o = *bucket;
+	const struct symbols_key key = {
+		.inode = m->inode,
+		.hash = hash_bytes(m->path, strlen(m->path)),
+		.dev_major = m->dev_major,
+		.dev_minor = m->dev_minor,
+		.kind = KEY_MAPPING,
+	};
+	struct object *o = find(s, &key);
 	int64_t now = clock_monotonic_ns();
 
-	while (o && (o->inode != m->inode || o->path_hash != path_hash ||
-		     o->dev_major != m->dev_major ||
-		     o->dev_minor != m->dev_minor))
-		o = o->next;
 	if (!o) {
-		o = calloc(1, sizeof(*o));
+		o = add(s, &key);
 		if (!o)
 			return NULL;
-		o->inode = m->inode;
-		o->path_hash = path_hash;
-		o->dev_major = m->dev_major;
-		o->dev_minor = m->dev_minor;
-		o->next = *bucket;
-		*bucket = o;
 		verify_due(s, pid, m, now);
 		load(s, o, proc_fd, pid, m, now);
 	} else {
@@ -413,6 +436,76 @@ static struct object *object_of(struct symbolizer *s, int proc_fd, uint32_t pid,
 	return o;
 }
 
+/* false: this is no file to read. */
+static bool key_of(int fd, uint32_t generation, const char *build_id,
+		   struct symbols_key *key)
+{
+	struct {
+		int64_t size, sec, nsec;
+		char build_id[ELFSYM_BUILD_ID_MAX + 7];
+	} content;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	memset(&content, 0, sizeof(content));
+	content.size = st.st_size;
+	content.sec = st.st_mtim.tv_sec;
+	content.nsec = st.st_mtim.tv_nsec;
+	memcpy(content.build_id, build_id, strlen(build_id));
+	*key = (struct symbols_key){
+		.kind = *build_id ? KEY_BUILD_ID : KEY_FILE,
+		.hash = hash_bytes(&content, sizeof(content)),
+	};
+	if (*build_id) {
+		/*
+		 * Copies in many places share their symbols. Anybody can forge
+		 * an id, but nobody a file of root's; and some linkers leave
+		 * the symbols' names out of it, but not the time.
+		 */
+		key->generation = st.st_uid;
+		return true;
+	}
+	key->inode = st.st_ino;
+	key->dev_major = major(st.st_dev);
+	key->dev_minor = minor(st.st_dev);
+	key->generation = generation;
+	return true;
+}
+
+int symbolizer_read(struct symbolizer *s, int fd, uint32_t generation,
+		    struct symbols_key *key)
+{
+	char build_id[ELFSYM_BUILD_ID_MAX];
+	struct elfsym *symbols;
+	struct object *o;
+	int r;
+
+	r = elfsym_read_build_id(fd, build_id);
+	if (r >= 0 && !key_of(fd, generation, build_id, key))
+		r = -ENOEXEC;
+	if (r >= 0 && find(s, key))
+		return 0;
+	if (r >= 0)
+		r = elfsym_load(&symbols, fd);
+	if (r < 0) {
+		s->stats.load_errors++;
+		return r;
+	}
+	o = add(s, key);
+	if (!o) {
+		elfsym_free(symbols);
+		return -ENOMEM;
+	}
+	o->symbols = symbols;
+	s->stats.loads++;
+	s->stats.objects++;
+	lru_add(s, o);
+	account(s, o);
+	evict(s);
+	return 0;
+}
+
 static const char *basename_of(struct symbolizer *s, const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -420,6 +513,38 @@ static const char *basename_of(struct symbolizer *s, const char *path)
 	snprintf(s->basename, sizeof(s->basename), "[%.*s]", NAME_MAX,
 		 slash && slash[1] ? slash + 1 : path);
 	return s->basename;
+}
+
+bool symbolizer_file(struct symbolizer *s, const struct symbols_key *key,
+		     const char *path, uint64_t offset, struct symbol *out)
+{
+	struct object *o = key->kind ? find(s, key) : NULL;
+	const char *name = NULL;
+
+	s->stats.lookups++;
+	if (o) {
+		s->stats.hits++;
+		lru_remove(s, o);
+		lru_add(s, o);
+		name = elfsym_lookup(o->symbols, offset);
+		account(s, o);
+		evict(s);
+	}
+	out->object = sane(s->object, sizeof(s->object), path);
+	out->name = sane_name(s, name ? name : basename_of(s, path));
+	return o;
+}
+
+struct symbol symbolizer_vdso(struct symbolizer *s, uint64_t offset)
+{
+	const char *name = NULL;
+
+	s->stats.lookups++;
+	if (!s->vdso_tried)
+		load_vdso(s);
+	if (s->vdso)
+		name = elfsym_lookup(s->vdso, offset);
+	return (struct symbol){ sane_name(s, name ? name : "[vdso]"), "[vdso]" };
 }
 
 struct symbol symbolizer_user(struct symbolizer *s, int proc_fd, uint32_t pid,

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names for addresses. Keeps the kernel's functions and a cache of ELF tables
- * by (device, inode, path), bounded in bytes, least recently used first out. A
- * table is read anew when its file's size or mtime has changed; a file that
- * cannot be read is tried again after some time.
+ * Names for addresses and for places in files. Keeps the kernel's functions and
+ * a cache of ELF tables, bounded in bytes, least recently used first out.
+ *
+ * Files that are known by a mapping are cached by (device, inode, path), read
+ * anew when size or mtime have changed; one that cannot be read is tried again
+ * after some time. Files that the caller opens are cached by what they are:
+ * (build-id, owner, size, mtime), or (device, inode, generation, size, mtime)
+ * without a build-id.
  */
 #ifndef KSTRATA_SYMBOL_SYMBOLIZER_H
 #define KSTRATA_SYMBOL_SYMBOLIZER_H
@@ -42,6 +46,30 @@ struct symbol symbolizer_kernel(struct symbolizer *s, uint64_t address);
  */
 struct symbol symbolizer_user(struct symbolizer *s, int proc_fd, uint32_t pid,
 			      const struct mapping *m, uint64_t address);
+/* Whose symbols are whose; of meaning to the symbolizer alone. Zero: nobody's. */
+struct symbols_key {
+	uint64_t inode, hash;
+	uint32_t dev_major, dev_minor;
+	uint32_t generation;
+	uint32_t kind;
+};
+
+/*
+ * Have the symbols of this file, which is read now or was before, and tell
+ * their key. fd stays the caller's and is not used afterwards. generation is
+ * the inode's, 0: not known. A negative errno as of elfsym_load(): no symbols.
+ */
+int symbolizer_read(struct symbolizer *s, int fd, uint32_t generation,
+		    struct symbols_key *key);
+/*
+ * The function at an offset of such a file. False: its symbols are not here
+ * (any more); path makes a name of the same form as above in either case.
+ */
+bool symbolizer_file(struct symbolizer *s, const struct symbols_key *key,
+		     const char *path, uint64_t offset, struct symbol *out);
+/* The same in the vDSO of programs of our own word size. */
+struct symbol symbolizer_vdso(struct symbolizer *s, uint64_t offset);
+
 /* Kernel modules came or went: read kallsyms again. */
 int symbolizer_reload_kernel(struct symbolizer *s);
 
