@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <kstrata.h>
+
 #define CONFIG_FILE_MAX (1u << 20)
 
 enum option_kind {
@@ -18,6 +20,7 @@ enum option_kind {
 	OPTION_SIZE,
 	OPTION_DURATION,
 	OPTION_LOG_LEVEL,
+	OPTION_LIST, /* strings, one each time that it is given */
 };
 
 struct option_desc {
@@ -51,6 +54,15 @@ static const struct option_desc options[] = {
 	  "mean samples per second and CPU" },
 	{ "ring-size", OPTION_SIZE, false, FIELD(ring_bytes), "256K", 1u << 14,
 	  1u << 26, "SIZE", "ring of each CPU, a power of two" },
+	{ "objects", OPTION_U32, false, FIELD(objects), "4096",
+	  KSTRATA_OBJECTS_MIN, KSTRATA_OBJECTS_MAX, "N",
+	  "files with code that the module knows at once" },
+	{ "cpus", OPTION_STRING, false, FIELD(cpus), "all", 0, 0, "LIST",
+	  "sample only these, such as 0-3,8" },
+	{ "pid", OPTION_LIST, false, FIELD(pids), NULL, 0, 0, "PID",
+	  "sample only this process; may be given again" },
+	{ "cgroup", OPTION_LIST, false, FIELD(cgroups), NULL, 0, 0, "PATH",
+	  "sample only this cgroup and those below; may be given again" },
 	{ "retention-size", OPTION_SIZE, false, FIELD(retention_bytes), "1G", 0,
 	  UINT64_MAX, "SIZE", "delete the oldest epochs beyond this; 0: never" },
 	{ "retention-time", OPTION_DURATION, false, FIELD(retention_ns), "0s",
@@ -67,6 +79,28 @@ static const struct option_desc options[] = {
 	{ "check-config", OPTION_BOOL, true, FIELD(check), NULL, 0, 0, NULL,
 	  "check the options, say so and exit" },
 };
+
+static void list_release(struct config_list *l)
+{
+	for (size_t i = 0; i < l->nr; i++)
+		free(l->v[i]);
+	free(l->v);
+	*l = (struct config_list){ 0 };
+}
+
+static int list_add(struct config_list *l, const char *value)
+{
+	char **v = realloc(l->v, (l->nr + 1) * sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	l->v = v;
+	v[l->nr] = strdup(value);
+	if (!v[l->nr])
+		return -ENOMEM;
+	l->nr++;
+	return 0;
+}
 
 static int set(struct config *c, const struct option_desc *o, const char *value,
 	       const char **why)
@@ -89,6 +123,12 @@ static int set(struct config *c, const struct option_desc *o, const char *value,
 		free(*(char **)field);
 		*(char **)field = copy;
 		return 0;
+	case OPTION_LIST:
+		if (!*value) {
+			*why = "must not be empty";
+			return -EINVAL;
+		}
+		return list_add(field, value);
 	case OPTION_BOOL:
 		if (!strcmp(value, "yes") || !strcmp(value, "true"))
 			*(bool *)field = true;
@@ -238,15 +278,16 @@ static void print_help(void)
 	printf("  %-24s %s\n  %-24s %s\n\n", "--help", "print this and exit",
 	       "--version", "print the version and exit");
 	printf("Every option but --config and --check-config can stand in the file as\n"
-	       "'name = value'. SIGHUP reads the file again (log-level, retention-*, sync and\n"
-	       "the kernel's symbols take effect); SIGTERM and SIGINT store what is in memory\n"
-	       "and exit. Exit codes: 0 stopped by a signal, 1 failed, 2 wrong usage.\n");
+	       "'name = value'. SIGHUP reads the file again (hz, cpus, pid, cgroup,\n"
+	       "log-level, retention-*, sync and the kernel's symbols take effect); SIGTERM\n"
+	       "and SIGINT store what is in memory and exit. Exit codes: 0 stopped by a signal, 1 failed, 2 wrong usage.\n");
 }
 
 /* Flags are walked twice: first for --config alone, as the file comes first. */
 static int parse_flags(struct config *c, int argc, char **argv, bool config_only)
 {
 	struct option longs[ARRAY_SIZE(options) + 3] = { 0 };
+	bool given[ARRAY_SIZE(options)] = { false };
 	int opt, index = -1;
 
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
@@ -287,6 +328,10 @@ static int parse_flags(struct config *c, int argc, char **argv, bool config_only
 		if (config_only != (o->offset == FIELD(config_file)))
 			continue;
 		value = o->kind == OPTION_BOOL ? "yes" : optarg;
+		/* The flags' list stands for the file's, not after it. */
+		if (o->kind == OPTION_LIST && !given[index])
+			list_release((void *)((char *)c + o->offset));
+		given[index] = true;
 		r = set(c, o, value, &why);
 		if (r < 0) {
 			snprintf(where, sizeof(where), "--%s", o->name);
@@ -305,9 +350,29 @@ static int parse_flags(struct config *c, int argc, char **argv, bool config_only
 
 static int check(const struct config *c)
 {
+	uint64_t cpus[KSTRATA_CPUS_BYTES_MAX / 8], pid;
 	char addr[64];
 	uint16_t port;
 
+	if (strcmp(c->cpus, "all") != 0 &&
+	    util_parse_cpus(c->cpus, cpus, ARRAY_SIZE(cpus)) < 0) {
+		log_error("cpus = %s: must be a list such as 0-3,8, or all",
+			  c->cpus);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < c->pids.nr; i++) {
+		if (util_parse_u64(c->pids.v[i], &pid) < 0 || !pid ||
+		    pid > INT32_MAX) {
+			log_error("pid = %s: must be the number of a process",
+				  c->pids.v[i]);
+			return -EINVAL;
+		}
+	}
+	if (c->pids.nr + c->cgroups.nr > KSTRATA_FILTERS_MAX) {
+		log_error("pid, cgroup: more than %d of them",
+			  KSTRATA_FILTERS_MAX);
+		return -EINVAL;
+	}
 	if (c->ring_bytes & (c->ring_bytes - 1)) {
 		log_error("ring-size = %llu is not a power of two",
 			  (unsigned long long)c->ring_bytes);
@@ -352,9 +417,12 @@ int config_parse(struct config *c, int argc, char **argv)
 
 void config_release(struct config *c)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		if (options[i].kind == OPTION_STRING)
 			free(*(char **)((char *)c + options[i].offset));
+		else if (options[i].kind == OPTION_LIST)
+			list_release((void *)((char *)c + options[i].offset));
+	}
 	*c = (struct config){ 0 };
 }
 

@@ -9,6 +9,12 @@
 
 #include "base/log.h"
 
+/* What an option that may be given more than once was given. */
+struct config_list {
+	char **v;
+	size_t nr;
+};
+
 struct config {
 	char *config_file;
 	char *store; /* directory, or "memory" */
@@ -18,6 +24,9 @@ struct config {
 	bool no_device;
 	uint32_t hz;
 	uint64_t ring_bytes;
+	uint32_t objects; /* known to the module at once */
+	char *cpus; /* "0-3,8", "all" */
+	struct config_list pids, cgroups; /* whom to sample; none: everybody */
 	uint64_t retention_bytes;
 	int64_t retention_ns;
 	int64_t sync_ns;

@@ -188,3 +188,46 @@ int util_parse_duration(const char *s, int64_t *ns)
 	*ns = (int64_t)v;
 	return 0;
 }
+
+static int parse_cpu(const char **s, size_t words, uint64_t *cpu)
+{
+	char digits[16];
+	size_t n = strspn(*s, "0123456789");
+
+	if (!n || n >= sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, *s, n);
+	digits[n] = '\0';
+	*s += n;
+	if (util_parse_u64(digits, cpu) < 0)
+		return -EINVAL;
+	return *cpu < words * 64 ? 0 : -ERANGE;
+}
+
+int util_parse_cpus(const char *s, uint64_t *mask, size_t words)
+{
+	uint64_t from, to;
+	int r;
+
+	memset(mask, 0, words * sizeof(*mask));
+	for (;; s++) {
+		r = parse_cpu(&s, words, &from);
+		if (r < 0)
+			return r;
+		to = from;
+		if (*s == '-') {
+			s++;
+			r = parse_cpu(&s, words, &to);
+			if (r < 0)
+				return r;
+		}
+		if (to < from)
+			return -EINVAL;
+		for (uint64_t cpu = from; cpu <= to; cpu++)
+			mask[cpu / 64] |= UINT64_C(1) << cpu % 64;
+		if (!*s)
+			return 0;
+		if (*s != ',')
+			return -EINVAL;
+	}
+}

@@ -59,6 +59,11 @@ int util_mkdirs(const char *path, unsigned int mode);
 int util_parse_size(const char *s, uint64_t *out);
 /* Duration: digits and one of ns us ms s m h d w (bare: s), to ns. */
 int util_parse_duration(const char *s, int64_t *ns);
+/*
+ * A list such as "0-3,8", to bit n % 64 of mask[n / 64]; 0, -EINVAL, -ERANGE
+ * for what does not fit in so many words.
+ */
+int util_parse_cpus(const char *s, uint64_t *mask, size_t words);
 /* Whole string is one unsigned decimal number; 0, -EINVAL or -ERANGE. */
 int util_parse_u64(const char *s, uint64_t *out);
 

@@ -82,6 +82,23 @@ static int map_rings(struct device *d)
 	return mapped ? 0 : -ENXIO;
 }
 
+/* What this module knows of the struct, no more: its minor 0 ended earlier. */
+static int setup(struct device *d, const struct device_options *options)
+{
+	d->setup = (struct kstrata_setup){
+		.size = sizeof(d->setup),
+		.sample_hz = options->hz,
+		.ring_bytes = options->ring_bytes,
+	};
+	if (d->version.abi_minor == 0) {
+		d->setup.size = KSTRATA_SETUP_SIZE_0;
+	} else {
+		d->setup.flags = KSTRATA_SETUP_OBJECTS;
+		d->setup.objects = options->objects;
+	}
+	return ioctl(d->fd, KSTRATA_IOC_SETUP, &d->setup) < 0 ? -errno : 0;
+}
+
 int device_open(struct device **out, const struct device_options *options)
 {
 	struct device *d = calloc(1, sizeof(*d));
@@ -97,13 +114,8 @@ int device_open(struct device **out, const struct device_options *options)
 	r = check_version(d, options->path);
 	if (r < 0)
 		goto err;
-	d->setup = (struct kstrata_setup){
-		.size = sizeof(d->setup),
-		.sample_hz = options->hz,
-		.ring_bytes = options->ring_bytes,
-	};
-	if (ioctl(d->fd, KSTRATA_IOC_SETUP, &d->setup) < 0) {
-		r = -errno;
+	r = setup(d, options);
+	if (r < 0) {
 		log_error("%s: cannot set up %u Hz with rings of %u bytes: %s",
 			  options->path, options->hz, options->ring_bytes,
 			  strerror(-r));
@@ -136,6 +148,54 @@ static int device_switch(struct device *d, unsigned long request)
 	struct kstrata_switch sw = { .size = sizeof(sw) };
 
 	return ioctl(d->fd, request, &sw) < 0 ? -errno : 0;
+}
+
+int device_configure(struct device *d, uint32_t hz,
+		     const struct device_scope *scope)
+{
+	size_t words = (d->setup.nr_cpus + 63) / 64;
+	uint64_t cpus[KSTRATA_CPUS_BYTES_MAX / 8] = { 0 };
+	struct kstrata_configure u = {
+		.size = sizeof(u),
+		.what = KSTRATA_CONFIGURE_HZ | KSTRATA_CONFIGURE_CPUS |
+			KSTRATA_CONFIGURE_FILTERS,
+		.sample_hz = hz,
+		.cpus = (uint64_t)(uintptr_t)cpus,
+		.cpus_bytes = (uint32_t)words * 8,
+		.nr_filters = (uint32_t)scope->nr_filters,
+		.filters = (uint64_t)(uintptr_t)scope->filters,
+	};
+
+	if (d->version.abi_minor == 0)
+		return -EOPNOTSUPP;
+	if (words > ARRAY_SIZE(cpus))
+		return -E2BIG;
+	for (uint32_t cpu = 0; cpu < d->setup.nr_cpus; cpu++)
+		if (!scope->some_cpus || scope->cpus[cpu / 64] >> cpu % 64 & 1)
+			cpus[cpu / 64] |= UINT64_C(1) << cpu % 64;
+	if (ioctl(d->fd, KSTRATA_IOC_CONFIGURE, &u) < 0) {
+		int r = errno == ENOTTY ? -EOPNOTSUPP : -errno;
+
+		log_error("cannot sample at %u Hz with these CPUs and filters: %s",
+			  hz, strerror(-r));
+		return r;
+	}
+	return 0;
+}
+
+int device_object(struct device *d, struct kstrata_object_get *get)
+{
+	if (!(d->setup.flags & KSTRATA_SETUP_OBJECTS))
+		return -ENOENT;
+	get->size = sizeof(*get);
+	return ioctl(d->fd, KSTRATA_IOC_OBJECT, get) < 0 ? -errno : 0;
+}
+
+uint32_t device_objects(const struct device *d)
+{
+	if (!(d->setup.flags & KSTRATA_SETUP_OBJECTS))
+		return 0;
+	return d->setup.objects ? d->setup.objects : KSTRATA_OBJECTS_DEFAULT;
 }
 
 int device_start(struct device *d)
@@ -177,6 +237,26 @@ static uint64_t load(const __u64 *p)
 	return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
+/*
+ * What a pair of counters says to this moment: up to since, and from then on
+ * when it is not 0. The kernel may change both as we look.
+ */
+static uint64_t until_now(const __u64 *weight, const __u64 *since)
+{
+	uint64_t w, before, after = __atomic_load_n(since, __ATOMIC_ACQUIRE);
+	uint64_t now;
+
+	for (int tries = 0; tries < 8; tries++) {
+		before = after;
+		w = __atomic_load_n(weight, __ATOMIC_ACQUIRE);
+		after = __atomic_load_n(since, __ATOMIC_ACQUIRE);
+		if (before == after)
+			break;
+	}
+	now = (uint64_t)clock_monotonic_ns();
+	return after && after == before && now > after ? w + (now - after) : w;
+}
+
 void device_get_stats(const struct device *d, struct device_stats *out)
 {
 	*out = (struct device_stats){
@@ -196,7 +276,14 @@ void device_get_stats(const struct device *d, struct device_stats *out)
 		out->lost += load(&r->producer->lost);
 		out->lost_weight += load(&r->producer->lost_weight);
 		out->idle += load(&r->producer->idle);
-		out->idle_weight += load(&r->producer->idle_weight);
+		out->idle_weight += until_now(&r->producer->idle_weight,
+					      &r->producer->idle_since);
+		out->on_weight += until_now(&r->producer->on_weight,
+					    &r->producer->started);
+		out->filtered += load(&r->producer->filtered);
+		out->filtered_weight += load(&r->producer->filtered_weight);
+		out->raw_busy += load(&r->producer->raw_busy);
+		out->raw_full += load(&r->producer->raw_full);
 		out->missed += load(&r->producer->missed);
 		out->handler_ns += load(&r->producer->handler_ns);
 	}

@@ -104,6 +104,56 @@ static void test_flag_wins(void **state)
 	config_release(&c);
 }
 
+/* Options that add up; the flags' list stands for the file's. */
+static void test_lists(void **state)
+{
+	static const char text[] = "pid = 7\npid=8\ncgroup = /a\ncpus = 1-3\n";
+	char many[70 * 8] = "";
+	struct config c;
+	char said[4096];
+
+	(void)state;
+	write_file(text, sizeof(text) - 1);
+	assert_int_equal(PARSE("--config", file), CONFIG_RUN);
+	assert_int_equal(c.pids.nr, 2);
+	assert_string_equal(c.pids.v[1], "8");
+	assert_int_equal(c.cgroups.nr, 1);
+	assert_string_equal(c.cpus, "1-3");
+	config_release(&c);
+	assert_int_equal(PARSE("--pid", "1", "--config", file, "--pid", "2",
+			       "--pid", "3"), CONFIG_RUN);
+	assert_int_equal(c.pids.nr, 3);
+	assert_string_equal(c.pids.v[0], "1");
+	assert_string_equal(c.pids.v[2], "3");
+	assert_string_equal(c.cgroups.v[0], "/a");
+	config_release(&c);
+	for (int i = 0; i < 65; i++)
+		strcat(many, "pid = 1\n");
+	write_file(many, strlen(many));
+	assert_int_equal(PARSE("--config", file), -EINVAL);
+	assert_non_null(strstr(said, "more than 64"));
+	config_release(&c);
+}
+
+static void test_cpu_lists(void **state)
+{
+	static const char *const wrong[] = { "", ",", "1,", "-1", "1--2", "a",
+					     "1 ", "0x1", "2-1",
+					     "99999999999999999999" };
+	uint64_t mask[2];
+
+	(void)state;
+	assert_int_equal(util_parse_cpus("0", mask, 2), 0);
+	assert_true(mask[0] == 1 && !mask[1]);
+	assert_int_equal(util_parse_cpus("0-127", mask, 2), 0);
+	assert_true(mask[0] == UINT64_MAX && mask[1] == UINT64_MAX);
+	assert_int_equal(util_parse_cpus("63-64,5,5", mask, 2), 0);
+	assert_true(mask[0] == ((1ull << 63) | 32) && mask[1] == 1);
+	assert_int_equal(util_parse_cpus("128", mask, 2), -ERANGE);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_int_equal(util_parse_cpus(wrong[i], mask, 2), -EINVAL);
+}
+
 static void test_file_errors(void **state)
 {
 	static const struct {
@@ -117,6 +167,14 @@ static void test_file_errors(void **state)
 		{ "hz = 0\n", "out of range" },
 		{ "hz = 99999999999999999999\n", ":1: hz" },
 		{ "hz = -1\n", "must be a number" },
+		{ "objects = 63\n", "out of range (64 to 65536)" },
+		{ "cpus = 0-\n", "must be a list such as" },
+		{ "cpus = 3-1\n", "must be a list such as" },
+		{ "cpus = 8192\n", "must be a list such as" },
+		{ "cpus = 1,,2\n", "must be a list such as" },
+		{ "pid = 0\n", "must be the number of a process" },
+		{ "pid = 1\npid = me\n", "must be the number of a process" },
+		{ "cgroup =\n", "must not be empty" },
 		{ "ring-size = 100K\n", "not a power of two" },
 		{ "sync = soon\n", "must be a time" },
 		{ "http = localhost\n", "must be ADDR:PORT" },
@@ -189,6 +247,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_flag_wins),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_cpu_lists),
 		cmocka_unit_test(test_file_errors),
 		cmocka_unit_test(test_flag_errors),
 		cmocka_unit_test(test_split_address),
