@@ -129,9 +129,33 @@ static void row(const char *name, const char *fmt, ...)
 	putchar('\n');
 }
 
+static void print_lookups(const json_t *c)
+{
+	const json_t *lookups = json_object_get(c, "lookups");
+	const json_t *frames = json_object_get(c, "user_frames");
+	const json_t *objects = json_object_get(c, "objects");
+
+	row("files with code", "%" JSON_INTEGER_FORMAT " known, %"
+			JSON_INTEGER_FORMAT " opened, %" JSON_INTEGER_FORMAT
+			" failed",
+	    number(objects, "known"), number(objects, "opened"),
+	    number(objects, "failed"));
+	row("user stacks", "%" JSON_INTEGER_FORMAT " looked up, %"
+			JSON_INTEGER_FORMAT " busy, %" JSON_INTEGER_FORMAT
+			" unsupported",
+	    number(lookups, "done"), number(lookups, "busy"),
+	    number(lookups, "unsupported"));
+	row("user frames", "%" JSON_INTEGER_FORMAT " in files, %"
+			JSON_INTEGER_FORMAT " anonymous, %" JSON_INTEGER_FORMAT
+			" nowhere, %" JSON_INTEGER_FORMAT " raw",
+	    number(frames, "object") + number(frames, "vdso"),
+	    number(frames, "anon"), number(frames, "nowhere"),
+	    number(frames, "raw"));
+}
+
 static void print_collector(const json_t *c)
 {
-	char weight[32], idle[32], lost[32], handler[32];
+	char weight[32], idle[32], lost[32], handler[32], filtered[32];
 
 	if (!json_is_object(c)) {
 		row("collector", "off (--no-device)");
@@ -157,6 +181,13 @@ static void print_collector(const json_t *c)
 	row("idle", "%s", idle);
 	row("lost", "%" JSON_INTEGER_FORMAT " records (%s)", number(c, "lost"),
 	    lost);
+	if (number(c, "filtered")) {
+		human_seconds((double)number(c, "filtered_weight") / 1e9,
+			      filtered, sizeof(filtered));
+		row("filtered", "%" JSON_INTEGER_FORMAT " samples (%s)",
+		    number(c, "filtered"), filtered);
+	}
+	print_lookups(c);
 	row("missed", "%" JSON_INTEGER_FORMAT " expiries",
 	    number(c, "missed"));
 	row("sampling cost", "%s", handler);

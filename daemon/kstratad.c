@@ -6,6 +6,8 @@
 #include "base/loop.h"
 #include "base/notify.h"
 #include "collect/collector.h"
+#include "collect/report.h"
+#include "collect/scope.h"
 #include "serve/server.h"
 
 #include <errno.h>
@@ -26,6 +28,7 @@ struct daemon {
 	struct store *store;
 	struct symbolizer *symbolizer;
 	struct device *device; /* NULL: --no-device */
+	struct device_scope scope; /* as the device was told */
 	struct collector *collector;
 	struct server *server;
 	int64_t started; /* real time, ns */
@@ -71,6 +74,31 @@ static int on_watchdog(void *userdata, uint32_t events)
 	return 0;
 }
 
+/* The rate and the scope of a session that goes on; an error changes nothing. */
+static int reconfigure(struct daemon *d, const struct config *fresh)
+{
+	struct device_scope scope;
+	int r;
+
+	if (!d->device)
+		return 0;
+	r = scope_make(&scope, fresh);
+	if (r < 0)
+		return r;
+	if (fresh->hz == d->config.hz && scope_equal(&scope, &d->scope))
+		return 0;
+	r = device_configure(d->device, fresh->hz, &scope);
+	if (r == -EOPNOTSUPP)
+		log_error("this module cannot change rate, CPUs or filters while it samples");
+	if (r < 0)
+		return r;
+	d->scope = scope;
+	d->config.hz = fresh->hz;
+	log_info("sampling at %u Hz with %zu filters from now on", fresh->hz,
+		 scope.nr_filters);
+	return 0;
+}
+
 /* A broken file changes nothing: the daemon goes on with what it has. */
 static void reload(struct daemon *d)
 {
@@ -79,6 +107,12 @@ static void reload(struct daemon *d)
 
 	notify_send("RELOADING=1");
 	if (config_parse(&fresh, d->argc, d->argv) != CONFIG_RUN) {
+		log_error("configuration not reloaded");
+		config_release(&fresh);
+		notify_send("READY=1");
+		return;
+	}
+	if (reconfigure(d, &fresh) < 0) {
 		log_error("configuration not reloaded");
 		config_release(&fresh);
 		notify_send("READY=1");
@@ -115,138 +149,23 @@ static int on_signal(void *userdata, uint32_t signal)
 static void add_status(void *userdata, struct json *j)
 {
 	struct daemon *d = userdata;
-	struct symbolizer_stats symbols;
-	struct collector_stats c;
-	struct device_stats dev;
 
 	json_key(j, "started");
 	json_i64(j, d->started / NSEC_PER_SEC);
 	json_key(j, "collector");
-	if (!d->device) {
+	if (d->collector)
+		report_status(d->collector, d->device, d->symbolizer,
+			      d->config.hz, j);
+	else
 		json_null(j);
-		return;
-	}
-	device_get_stats(d->device, &dev);
-	collector_get_stats(d->collector, &c);
-	symbolizer_get_stats(d->symbolizer, &symbols);
-	json_object(j);
-	json_key(j, "module");
-	json_str(j, dev.release);
-	json_key(j, "hz");
-	json_u64(j, d->config.hz);
-	json_key(j, "cpus");
-	json_u64(j, dev.cpus);
-	json_key(j, "kernel_addresses");
-	json_bool(j, dev.kernel_addresses);
-	json_key(j, "samples");
-	json_u64(j, c.samples);
-	json_key(j, "weight");
-	json_u64(j, c.weight);
-	json_key(j, "lost");
-	json_u64(j, dev.lost);
-	json_key(j, "lost_weight");
-	json_u64(j, dev.lost_weight);
-	json_key(j, "idle_weight");
-	json_u64(j, dev.idle_weight);
-	json_key(j, "missed");
-	json_u64(j, dev.missed);
-	json_key(j, "handler_ns");
-	json_u64(j, dev.handler_ns);
-	json_key(j, "throttled");
-	json_bool(j, c.period != 0);
-	json_key(j, "tasks");
-	json_u64(j, c.tasks);
-	json_key(j, "frames");
-	json_u64(j, c.frames);
-	json_key(j, "unknown_frames");
-	json_u64(j, c.unknown_frames);
-	json_key(j, "failed");
-	json_u64(j, c.failed);
-	json_key(j, "ring_bytes");
-	json_u64(j, dev.ring_bytes);
-	json_key(j, "symbol_objects");
-	json_u64(j, symbols.objects);
-	json_key(j, "symbol_bytes");
-	json_u64(j, symbols.memory);
-	json_end_object(j);
-}
-
-static void metric(struct buf *out, const char *name, const char *kind,
-		   const char *help, uint64_t value)
-{
-	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help,
-		   name, kind, name, (unsigned long long)value);
-}
-
-static void metric_seconds(struct buf *out, const char *name, const char *help,
-			   uint64_t ns)
-{
-	buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n%s %.9f\n", name,
-		   help, name, name, (double)ns / 1e9);
 }
 
 static void add_metrics(void *userdata, struct buf *out)
 {
-	static const char *const reasons[8] = {
-		"none",	     "complete",    "depth", "fault",
-		"bad_frame", "unsupported", NULL,    NULL,
-	};
 	struct daemon *d = userdata;
-	struct symbolizer_stats symbols;
-	struct collector_stats c;
-	struct device_stats dev;
 
-	if (!d->device)
-		return;
-	device_get_stats(d->device, &dev);
-	collector_get_stats(d->collector, &c);
-	symbolizer_get_stats(d->symbolizer, &symbols);
-	metric(out, "kstrata_samples_total", "counter",
-	       "Samples folded into the store.", c.samples);
-	metric_seconds(out, "kstrata_sampled_seconds_total",
-		       "CPU time that these samples stand for.", c.weight);
-	metric(out, "kstrata_lost_total", "counter",
-	       "Records dropped because a ring was full.", dev.lost);
-	metric_seconds(out, "kstrata_lost_seconds_total",
-		       "CPU time that dropped samples stood for.",
-		       dev.lost_weight);
-	metric(out, "kstrata_idle_total", "counter",
-	       "Timer expiries that found their CPU idle.", dev.idle);
-	metric_seconds(out, "kstrata_idle_seconds_total",
-		       "Time that these stand for.", dev.idle_weight);
-	metric(out, "kstrata_missed_total", "counter",
-	       "Timer expiries that were overrun.", dev.missed);
-	metric_seconds(out, "kstrata_handler_seconds_total",
-		       "Time spent in the sampling handler.", dev.handler_ns);
-	metric(out, "kstrata_ring_unread_bytes", "gauge",
-	       "Bytes of records waiting in the rings.", dev.unread_bytes);
-	metric(out, "kstrata_throttles_total", "counter",
-	       "Changes of the sampling rate by the time budget.", c.throttles);
-	metric(out, "kstrata_damaged_total", "counter",
-	       "Records that made no sense.", c.damaged);
-	metric(out, "kstrata_failed_total", "counter",
-	       "Samples that could not be stored.", c.failed);
-	metric(out, "kstrata_frames_total", "counter", "Frames looked up.",
-	       c.frames);
-	metric(out, "kstrata_unknown_frames_total", "counter",
-	       "Frames in no known mapping.", c.unknown_frames);
-	buf_str(out,
-		"# HELP kstrata_user_stacks_total User stacks by why their walk ended.\n"
-		"# TYPE kstrata_user_stacks_total counter\n");
-	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
-		if (reasons[i])
-			buf_printf(out,
-				   "kstrata_user_stacks_total{reason=\"%s\"} %llu\n",
-				   reasons[i], (unsigned long long)c.reasons[i]);
-	metric(out, "kstrata_tasks", "gauge", "Processes known.", c.tasks);
-	metric(out, "kstrata_symbol_objects", "gauge",
-	       "Files whose symbols are in memory.", symbols.objects);
-	metric(out, "kstrata_symbol_bytes", "gauge",
-	       "Memory that these take.", symbols.memory);
-	metric(out, "kstrata_symbol_loads_total", "counter",
-	       "Files whose symbols were read.", symbols.loads);
-	metric(out, "kstrata_symbol_load_errors_total", "counter",
-	       "Files whose symbols could not be read.", symbols.load_errors);
+	if (d->collector)
+		report_metrics(d->collector, d->device, d->symbolizer, out);
 }
 
 static int start_store(struct daemon *d)
@@ -274,10 +193,14 @@ static int start_collector(struct daemon *d)
 		.path = d->config.device,
 		.hz = d->config.hz,
 		.ring_bytes = (uint32_t)d->config.ring_bytes,
+		.objects = d->config.objects,
 	};
 	struct device_stats stats;
 	int r;
 
+	r = scope_make(&d->scope, &d->config);
+	if (r < 0)
+		return r;
 	r = device_open(&d->device, &device);
 	if (r < 0)
 		return r;
@@ -295,6 +218,11 @@ static int start_collector(struct daemon *d)
 	if (r >= 0)
 		r = loop_add_timer(d->loop, DRAIN_INTERVAL_NS, on_drain, d,
 				   NULL);
+	if (r >= 0 && !scope_is_all(&d->scope)) {
+		r = device_configure(d->device, d->config.hz, &d->scope);
+		if (r == -EOPNOTSUPP)
+			log_error("this module knows no CPUs or filters to choose");
+	}
 	if (r >= 0)
 		r = device_start(d->device);
 	if (r >= 0)

@@ -2,6 +2,7 @@
 #include "collect/collector.h"
 
 #include "base/log.h"
+#include "collect/cgroups.h"
 #include "collect/tasks.h"
 
 #include <errno.h>
@@ -10,20 +11,32 @@
 #include <string.h>
 
 #define KERNEL_NAMES_MAX (1u << 17)
+#define OBJECT_NAMES_MAX (1u << 18)
 #define TASK_NAMES_MAX (1u << 14)
 #define TASK_SERIES_MAX 256
+#define OBJECTS_SPARE 256
 
 struct collector {
 	struct device *device;
 	struct symbolizer *symbolizer;
 	struct store *store;
 	struct tasks *tasks;
+	struct objects *objects;
+	struct cgroups *cgroups;
 	struct addrcache kernel_names; /* location ids of generation */
+	struct addrcache object_names; /* likewise, by serial and offset */
 	uint32_t generation; /* of the store's dictionary */
 	int64_t realtime_offset; /* real time - monotonic time, ns */
 	struct collector_stats stats;
 	struct log_ratelimit complain_lost, complain_failed;
 };
+
+static int get_object(void *userdata, struct kstrata_object_get *get)
+{
+	struct collector *c = userdata;
+
+	return c->device ? device_object(c->device, get) : -ENOENT;
+}
 
 int collector_new(struct collector **out, struct device *device,
 		  struct symbolizer *symbolizer, struct store *store)
@@ -33,16 +46,23 @@ int collector_new(struct collector **out, struct device *device,
 
 	if (!c)
 		return -ENOMEM;
-	r = tasks_new(&c->tasks);
-	if (r < 0) {
-		free(c);
-		return r;
-	}
 	c->device = device;
 	c->symbolizer = symbolizer;
 	c->store = store;
 	c->generation = store_generation(store);
 	c->realtime_offset = clock_realtime_ns() - clock_monotonic_ns();
+	r = tasks_new(&c->tasks);
+	if (r >= 0)
+		r = cgroups_new(&c->cgroups, NULL);
+	/* Those that are gone are kept for a while, beside all that are known. */
+	if (r >= 0)
+		r = objects_new(&c->objects, get_object, c, symbolizer,
+				2 * (size_t)(device ? device_objects(device) :
+						      0) + OBJECTS_SPARE);
+	if (r < 0) {
+		collector_free(c);
+		return r;
+	}
 	*out = c;
 	return 0;
 }
@@ -52,6 +72,9 @@ void collector_free(struct collector *c)
 	if (!c)
 		return;
 	addrcache_release(&c->kernel_names);
+	addrcache_release(&c->object_names);
+	objects_free(c->objects);
+	cgroups_free(c->cgroups);
 	tasks_free(c->tasks);
 	free(c);
 }
@@ -76,15 +99,15 @@ static int kernel_location(struct collector *c, uint64_t address,
 	return r;
 }
 
+static const struct symbol unknown = { "[unknown]", "" };
+
 /* *known: false when the address lies in no mapping we know of. */
-static int user_location(struct collector *c, struct task *task,
-			 uint64_t address, uint32_t *location, bool *known)
+static int raw_location(struct collector *c, struct task *task,
+			uint64_t address, uint32_t *location, bool *known)
 {
-	static const struct symbol unknown = { "[unknown]", "" };
 	const struct mapping *m;
 	int r;
 
-	*known = true;
 	if (addrcache_get(&task->names, address, location))
 		return 0;
 	m = procmaps_find(&task->maps, address);
@@ -104,6 +127,75 @@ static int user_location(struct collector *c, struct task *task,
 	return r;
 }
 
+static int object_location(struct collector *c, uint32_t id, uint64_t offset,
+			   uint64_t time, uint32_t *location, bool *known)
+{
+	struct object_file *file = objects_find(c->objects, id, time);
+	struct symbol symbol;
+	uint64_t key;
+	int r;
+
+	if (!file)
+		return -ENOMEM;
+	c->stats.user_frames[file->kind == KSTRATA_OBJECT_VDSO ||
+					     file->kind == KSTRATA_OBJECT_VDSO32 ?
+				     COLLECTOR_FRAME_VDSO :
+				     COLLECTOR_FRAME_OBJECT]++;
+	key = (uint64_t)file->serial << KSTRATA_FRAME_OFFSET_BITS | offset;
+	if (addrcache_get(&c->object_names, key, location))
+		return 0;
+	symbol = objects_symbol(c->objects, file, offset);
+	r = intern(c, symbol, location);
+	/* Nothing of it was told: another time it may be. */
+	*known = file->known;
+	if (r >= 0 && *known)
+		addrcache_put(&c->object_names, key, *location,
+			      OBJECT_NAMES_MAX);
+	return r;
+}
+
+/*
+ * frame is the word of the sample; where it is a return address, what is before
+ * it counts. *known: false when it leads to nothing that has a name.
+ */
+static int user_location(struct collector *c, struct task *task,
+			 const struct kstrata_sample *s, uint64_t frame,
+			 bool leaf, uint32_t *location, bool *known)
+{
+	/* Where a JIT's perf map will tell the function by the address. */
+	static const struct symbol anon = { "[anon]", "" };
+	const uint64_t offset_mask =
+		(UINT64_C(1) << KSTRATA_FRAME_OFFSET_BITS) - 1;
+
+	*known = true;
+	if (s->lookup == KSTRATA_LOOKUP_DONE) {
+		if (frame & KSTRATA_FRAME_OBJECT) {
+			uint64_t offset = frame & offset_mask;
+			uint32_t id = (frame & ~KSTRATA_FRAME_OBJECT) >>
+				      KSTRATA_FRAME_OFFSET_BITS;
+
+			/* Not into another object's numbers. */
+			if (!leaf && offset)
+				offset--;
+			return object_location(c, id, offset, s->hdr.time,
+					       location, known);
+		}
+		switch (frame & KSTRATA_FRAME_KIND) {
+		case 0:
+			break;
+		case KSTRATA_FRAME_ANON:
+			c->stats.user_frames[COLLECTOR_FRAME_ANON]++;
+			return intern(c, anon, location);
+		default:
+			c->stats.user_frames[COLLECTOR_FRAME_NOWHERE]++;
+			*known = false;
+			return intern(c, unknown, location);
+		}
+	}
+	c->stats.user_frames[COLLECTOR_FRAME_RAW]++;
+	return raw_location(c, task, frame - !leaf, location, known);
+}
+
 /* Outermost frame first: user, then kernel, as one stack. */
 static int fold(struct collector *c, struct task *task,
 		const struct kstrata_sample *s, uint32_t *node)
@@ -118,10 +210,10 @@ static int fold(struct collector *c, struct task *task,
 	for (unsigned int i = s->nr_user; i--;) {
 		/* Only what was interrupted is not a return address. */
 		bool leaf = !i && !s->nr_kernel;
-		uint64_t address = frames[s->nr_kernel + i] - !leaf;
 		bool known;
 
-		r = user_location(c, task, address, &location, &known);
+		r = user_location(c, task, s, frames[s->nr_kernel + i], leaf,
+				  &location, &known);
 		if (r < 0)
 			return r;
 		c->stats.frames++;
@@ -160,8 +252,11 @@ static int series_of(struct collector *c, struct task *task,
 
 	memcpy(comm, s->comm, sizeof(comm));
 	comm[sizeof(comm) - 1] = '\0';
+	if (s->hdr.flags & KSTRATA_SAMPLE_IDLE)
+		strcpy(comm, "swapper");
 	for (size_t i = 0; i < task->nr_series; i++) {
-		if (strcmp(task->series[i].comm, comm))
+		if (task->series[i].cgroup != s->cgroup ||
+		    strcmp(task->series[i].comm, comm) != 0)
 			continue;
 		*series = task->series[i].series;
 		return 0;
@@ -169,6 +264,8 @@ static int series_of(struct collector *c, struct task *task,
 	/* A process that renames its threads without end gets one name for all. */
 	r = tasks_labels(task,
 			 task->nr_series < TASK_SERIES_MAX ? comm : "other",
+			 task->kernel ? NULL :
+					cgroups_path(c->cgroups, s->cgroup),
 			 &labels);
 	if (r >= 0)
 		r = dict_series(store_dict(c->store), &labels, series);
@@ -180,6 +277,7 @@ static int series_of(struct collector *c, struct task *task,
 		return -ENOMEM;
 	task->series = more;
 	memcpy(more[task->nr_series].comm, comm, sizeof(comm));
+	more[task->nr_series].cgroup = s->cgroup;
 	more[task->nr_series++].series = *series;
 	return 0;
 }
@@ -190,6 +288,7 @@ static void check_generation(struct collector *c, struct task *task)
 
 	if (c->generation != now) {
 		addrcache_release(&c->kernel_names);
+		addrcache_release(&c->object_names);
 		c->generation = now;
 	}
 	if (task->generation != now) {
@@ -202,7 +301,8 @@ static void check_generation(struct collector *c, struct task *task)
 static void take_sample(struct collector *c, const struct kstrata_record *rec)
 {
 	const struct kstrata_sample *s = (const struct kstrata_sample *)rec;
-	bool kernel = rec->flags & KSTRATA_SAMPLE_KTHREAD;
+	bool kernel = rec->flags &
+		      (KSTRATA_SAMPLE_KTHREAD | KSTRATA_SAMPLE_IDLE);
 	uint32_t series, node;
 	struct task *task;
 	int r;
@@ -237,6 +337,8 @@ static void take_sample(struct collector *c, const struct kstrata_record *rec)
 	c->stats.weight += s->weight;
 	if (!kernel && s->user_reason < ARRAY_SIZE(c->stats.reasons))
 		c->stats.reasons[s->user_reason]++;
+	if (s->nr_user && s->lookup < ARRAY_SIZE(c->stats.lookups))
+		c->stats.lookups[s->lookup]++;
 }
 
 static void take_lost(struct collector *c, const struct kstrata_record *rec)
@@ -249,6 +351,7 @@ static void take_lost(struct collector *c, const struct kstrata_record *rec)
 	}
 	c->stats.lost += l->lost;
 	c->stats.lost_weight += l->weight;
+	objects_doubt(c->objects);
 	if (log_ratelimit(&c->complain_lost, 1, 60 * NSEC_PER_SEC))
 		log_warn("a ring was full: %llu records lost (%llu since start); a larger --ring-size helps",
 			 (unsigned long long)l->lost,
@@ -259,14 +362,23 @@ static void take_task(struct collector *c, const struct kstrata_record *rec)
 {
 	const struct kstrata_task *t = (const struct kstrata_task *)rec;
 
-	if (rec->size < sizeof(*t)) {
+	if (rec->size < KSTRATA_TASK_SIZE_0) {
 		c->stats.damaged++;
 		return;
 	}
 	switch (t->event) {
+	case KSTRATA_TASK_FORK:
+		if (rec->size < sizeof(*t)) {
+			c->stats.damaged++;
+			return;
+		}
+		c->stats.forks++;
+		tasks_fork(c->tasks, t->pid, t->parent_pid,
+			   rec->flags & KSTRATA_TASK_KTHREAD, rec->time);
+		break;
 	case KSTRATA_TASK_EXEC:
 		c->stats.execs++;
-		tasks_exec(c->tasks, t->pid);
+		tasks_exec(c->tasks, t->pid, rec->time);
 		break;
 	case KSTRATA_TASK_EXIT:
 		c->stats.exits++;
@@ -306,6 +418,10 @@ void collector_take(struct collector *c, const struct kstrata_record *rec)
 	case KSTRATA_RECORD_THROTTLE:
 		take_throttle(c, rec);
 		break;
+	case KSTRATA_RECORD_OBJECT:
+		if (!objects_take(c->objects, rec))
+			c->stats.damaged++;
+		break;
 	default:
 		c->stats.unknown_records++;
 	}
@@ -324,6 +440,7 @@ void collector_drain(struct collector *c)
 	c->realtime_offset = clock_realtime_ns() - monotonic;
 	device_drain(c->device, on_record, c, &c->stats.damaged);
 	tasks_expire(c->tasks, (uint64_t)monotonic);
+	objects_expire(c->objects, (uint64_t)monotonic);
 }
 
 void collector_forget_kernel(struct collector *c)
@@ -335,4 +452,5 @@ void collector_get_stats(const struct collector *c, struct collector_stats *out)
 {
 	*out = c->stats;
 	out->tasks = tasks_count(c->tasks);
+	objects_get_stats(c->objects, &out->objects);
 }

@@ -52,7 +52,7 @@ static void task_reset(struct task *task)
 	task->cgroup = NULL;
 	task->series = NULL;
 	task->nr_series = 0;
-	task->maps_known = false;
+	task->looked = false;
 	task->maps_read = 0;
 }
 
@@ -83,11 +83,12 @@ int tasks_proc_fd(const struct tasks *t)
 	return t->proc_fd;
 }
 
-static struct task **find(struct tasks *t, uint32_t pid)
+/* Of pid 0 there are two: the kernel's idle tasks, and what we cannot see. */
+static struct task **find(struct tasks *t, uint32_t pid, bool kernel)
 {
 	struct task **p = &t->buckets[hash_u64(pid) % BUCKETS];
 
-	while (*p && (*p)->pid != pid)
+	while (*p && ((*p)->pid != pid || (!pid && (*p)->kernel != kernel)))
 		p = &(*p)->next;
 	return p;
 }
@@ -137,11 +138,11 @@ static char *read_cgroup(int proc_fd, uint32_t pid)
 
 static void task_look(struct tasks *t, struct task *task)
 {
-	if (task->kernel)
+	task->looked = true;
+	if (task->kernel || !task->pid)
 		return;
 	task->exe = read_exe(t->proc_fd, task->pid);
 	task->cgroup = read_cgroup(t->proc_fd, task->pid);
-	tasks_refresh_maps(t, task);
 }
 
 /* Make room: the process not seen for the longest time of a few looked at. */
@@ -167,24 +168,16 @@ static void forget_one(struct tasks *t)
 	}
 }
 
-struct task *tasks_get(struct tasks *t, uint32_t pid, bool kernel,
-		       uint64_t time)
+/* The entry, as it is or new; NULL: out of memory. */
+static struct task *get(struct tasks *t, uint32_t pid, bool kernel)
 {
-	struct task **p = find(t, pid), *task = *p;
+	struct task **p = find(t, pid, kernel), *task = *p;
 
 	t->clock++;
-	if (task && ((task->gone && time > task->gone) ||
-		     task->kernel != kernel)) {
-		/* The pid was given to another process. */
-		task_reset(task);
-		task->gone = 0;
-		task->kernel = kernel;
-		task_look(t, task);
-	}
 	if (!task) {
 		if (t->nr >= TASKS_MAX) {
 			forget_one(t);
-			p = find(t, pid);
+			p = find(t, pid, kernel);
 		}
 		task = calloc(1, sizeof(*task));
 		if (!task)
@@ -193,9 +186,26 @@ struct task *tasks_get(struct tasks *t, uint32_t pid, bool kernel,
 		task->kernel = kernel;
 		*p = task;
 		t->nr++;
-		task_look(t, task);
 	}
 	task->used = t->clock;
+	return task;
+}
+
+struct task *tasks_get(struct tasks *t, uint32_t pid, bool kernel,
+		       uint64_t time)
+{
+	struct task *task = get(t, pid, kernel);
+
+	if (!task)
+		return NULL;
+	if ((task->gone && time > task->gone) || task->kernel != kernel) {
+		/* The pid was given to another process. */
+		task_reset(task);
+		task->gone = 0;
+		task->kernel = kernel;
+	}
+	if (!task->looked)
+		task_look(t, task);
 	return task;
 }
 
@@ -204,7 +214,7 @@ bool tasks_refresh_maps(struct tasks *t, struct task *task)
 	int64_t now = clock_monotonic_ns();
 	struct procmaps maps;
 
-	if (task->kernel || task->gone ||
+	if (task->kernel || task->gone || !task->pid ||
 	    (task->maps_read && now - task->maps_read < MAPS_INTERVAL_NS))
 		return false;
 	task->maps_read = now;
@@ -218,27 +228,63 @@ bool tasks_refresh_maps(struct tasks *t, struct task *task)
 	procmaps_release(&task->maps);
 	addrcache_release(&task->names);
 	task->maps = maps;
-	task->maps_known = maps.nr > 0;
 	return true;
 }
 
-void tasks_exec(struct tasks *t, uint32_t pid)
+/* Another program, or another process, since time; false: that is old news. */
+static bool renew(struct task *task, bool kernel, uint64_t time)
 {
-	struct task **p = find(t, pid), *task = *p;
+	if (time < task->since)
+		return false;
+	task_reset(task);
+	task->since = time;
+	task->kernel = kernel;
+	if (task->gone < time)
+		task->gone = 0;
+	return true;
+}
 
-	/* Looked at again by its next sample. */
-	if (task) {
-		*p = task->next;
-		task_free(task);
-		t->nr--;
+void tasks_fork(struct tasks *t, uint32_t pid, uint32_t parent_pid, bool kernel,
+		uint64_t time)
+{
+	cleanup(util_freep) char *exe = NULL, *cgroup = NULL;
+	struct task *parent, *task;
+
+	/* A new thread is of a process that is known, or will be. */
+	if (!pid || pid == parent_pid)
+		return;
+	if (parent_pid && !kernel) {
+		parent = get(t, parent_pid, false);
+		if (parent && !parent->looked && !parent->gone)
+			task_look(t, parent);
+		if (parent && parent->exe)
+			exe = strdup(parent->exe);
+		if (parent && parent->cgroup)
+			cgroup = strdup(parent->cgroup);
 	}
+	task = get(t, pid, kernel);
+	if (!task || !renew(task, kernel, time))
+		return;
+	task->exe = exe;
+	task->cgroup = cgroup;
+	exe = cgroup = NULL;
+	task->looked = task->exe;
+}
+
+void tasks_exec(struct tasks *t, uint32_t pid, uint64_t time)
+{
+	struct task *task = pid ? get(t, pid, false) : NULL;
+
+	/* Looked at by its next sample. */
+	if (task)
+		renew(task, false, time);
 }
 
 void tasks_exit(struct tasks *t, uint32_t pid, uint64_t time)
 {
-	struct task *task = *find(t, pid);
+	struct task *task = pid ? *find(t, pid, false) : NULL;
 
-	if (task)
+	if (task && time >= task->since)
 		task->gone = time;
 }
 
@@ -268,7 +314,8 @@ static const char *basename_of(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
-int tasks_labels(const struct task *task, const char *comm, struct labels *out)
+int tasks_labels(const struct task *task, const char *comm, const char *cgroup,
+		 struct labels *out)
 {
 	const char *service = comm;
 	char plain[16];
@@ -287,8 +334,10 @@ int tasks_labels(const struct task *task, const char *comm, struct labels *out)
 		r = labels_set(out, "service_name", *service ? service : "unknown");
 	if (r >= 0)
 		r = labels_set(out, "comm", plain);
-	if (r >= 0 && task->cgroup)
-		r = labels_set(out, "cgroup", task->cgroup);
+	if (!cgroup)
+		cgroup = task->cgroup;
+	if (r >= 0 && cgroup)
+		r = labels_set(out, "cgroup", cgroup);
 	return r;
 }
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The processes that samples came from: what /proc said at first sight, their
- * series and the names of their addresses so far. Bounded: the processes not
- * seen for the longest time are forgotten, and looked up again if they return.
+ * The processes that samples came from: what /proc said at first sight, or what
+ * was known of the process that they were forked from, their series and the
+ * names of their addresses so far. Bounded: the processes not seen for the
+ * longest time are forgotten, and looked up again if they return.
+ *
+ * The rings of the CPUs are read one after the other, so that what is told here
+ * is not in the order in which it happened: the times are what counts.
  */
 #ifndef KSTRATA_COLLECT_TASKS_H
 #define KSTRATA_COLLECT_TASKS_H
@@ -16,10 +20,11 @@
 struct tasks;
 
 struct task {
-	uint32_t pid;
-	uint64_t gone; /* CLOCK_MONOTONIC ns of its exit, 0: alive */
+	uint32_t pid; /* 0: of all that our pid namespace does not show */
+	uint64_t since; /* CLOCK_MONOTONIC ns of its fork or exec, 0: not told */
+	uint64_t gone; /* the same of its exit, 0: alive */
 	bool kernel;
-	bool maps_known; /* maps were read at least once */
+	bool looked; /* exe and cgroup were looked for */
 	int64_t maps_read; /* CLOCK_MONOTONIC ns of the last try */
 	struct procmaps maps;
 	char *exe; /* path, NULL: not known */
@@ -28,8 +33,9 @@ struct task {
 	uint32_t generation;
 	struct task_series {
 		char comm[16];
+		uint64_t cgroup; /* id */
 		uint32_t series;
-	} *series; /* of generation, by thread name */
+	} *series; /* of generation, by thread name and cgroup */
 	size_t nr_series;
 	uint64_t used; /* for forgetting */
 	struct task *next; /* hash chain */
@@ -51,17 +57,21 @@ struct task *tasks_get(struct tasks *t, uint32_t pid, bool kernel,
 /* Read the maps again, at most a few times a second; true if that was done. */
 bool tasks_refresh_maps(struct tasks *t, struct task *task);
 
-/* From TASK records. */
-void tasks_exec(struct tasks *t, uint32_t pid);
+/* From TASK records; the new process inherits what is known of its parent. */
+void tasks_fork(struct tasks *t, uint32_t pid, uint32_t parent_pid, bool kernel,
+		uint64_t time);
+void tasks_exec(struct tasks *t, uint32_t pid, uint64_t time);
 void tasks_exit(struct tasks *t, uint32_t pid, uint64_t time);
 /* Forget those that are gone for a while; call now and then. */
 void tasks_expire(struct tasks *t, uint64_t now);
 
 /*
  * The labels of a thread's CPU series: profile type, service_name (the file's
- * name, or the thread's; "kernel" for kernel threads), comm, cgroup.
+ * name, or the thread's; "kernel" for kernel threads), comm, cgroup (that of
+ * the process, where it is NULL).
  */
-int tasks_labels(const struct task *task, const char *comm, struct labels *out);
+int tasks_labels(const struct task *task, const char *comm, const char *cgroup,
+		 struct labels *out);
 
 size_t tasks_count(const struct tasks *t);
 
