@@ -65,7 +65,8 @@
  *
  * KSTRATA_IOC_STOP     struct kstrata_switch (in). RUNNING, else EINVAL. When it
  *     returns no further record is written. The last record of a ring that lost
- *     some at its end is a LOST record (room for one is always kept).
+ *     some at its end is a LOST record (room for one is always kept), before
+ *     OBJECT records of what was met last.
  *
  * KSTRATA_IOC_OBJECT   struct kstrata_object_get (in/out). Any state but NEW (NEW:
  *     EINVAL). Tells of the object with a number, and opens its file, read-only,
@@ -323,7 +324,8 @@ struct kstrata_version {
  *		not present do not exist (mmap: ENXIO)
  * @session:	out, zero in: the session's number, for netlink (minor 1)
  * @objects:	how many objects are known at once, KSTRATA_OBJECTS_MIN to _MAX,
- *		rounded up to a power of two (minor 1)
+ *		rounded up to a power of two; zero without KSTRATA_SETUP_OBJECTS
+ *		(minor 1)
  * @reserved:	zero
  */
 struct kstrata_setup {
@@ -719,7 +721,8 @@ struct kstrata_throttle {
  * @ino:	inode number
  *
  * followed, at @path_offset, by the path as seen from the root of the file's own
- * mount namespace; " (deleted)" is appended when it has no name any more.
+ * mount namespace (once that has ended: of the file's mount); " (deleted)" is
+ * appended when it has no name any more. Empty when the file is held no longer.
  */
 struct kstrata_object {
 	struct kstrata_record hdr;
