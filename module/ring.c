@@ -111,7 +111,7 @@ static void ring_put_lost(struct kst_ring *r, u64 now)
 	r->lost_weight = 0;
 }
 
-void *kst_ring_reserve(struct kst_ring *r, u32 max, u64 now, u64 weight)
+void *kst_ring_try_reserve(struct kst_ring *r, u32 max, u64 now)
 {
 	/* A: pairs with the consumer's release of tail (D). */
 	u64 tail = smp_load_acquire(&r->consumer->tail);
@@ -122,17 +122,25 @@ void *kst_ring_reserve(struct kst_ring *r, u32 max, u64 now, u64 weight)
 	u64 needed = max + sizeof(struct kstrata_lost) * (r->lost ? 2 : 1);
 
 	lockdep_assert_irqs_disabled();
-	if (unlikely(!kst_ring_has_room(r->head, tail, r->bytes, needed))) {
-		r->lost++;
-		r->lost_weight += weight;
-		WRITE_ONCE(r->producer->lost, r->producer->lost + 1);
-		WRITE_ONCE(r->producer->lost_weight,
-			   r->producer->lost_weight + weight);
+	if (unlikely(!kst_ring_has_room(r->head, tail, r->bytes, needed)))
 		return NULL;
-	}
 	if (unlikely(r->lost))
 		ring_put_lost(r, now);
 	return ring_at_head(r);
+}
+
+void *kst_ring_reserve(struct kst_ring *r, u32 max, u64 now, u64 weight)
+{
+	void *rec = kst_ring_try_reserve(r, max, now);
+
+	if (likely(rec))
+		return rec;
+	r->lost++;
+	r->lost_weight += weight;
+	WRITE_ONCE(r->producer->lost, r->producer->lost + 1);
+	WRITE_ONCE(r->producer->lost_weight,
+		   r->producer->lost_weight + weight);
+	return NULL;
 }
 
 static void ring_publish(struct kst_ring *r)

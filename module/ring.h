@@ -41,6 +41,8 @@ void kst_ring_free(struct kst_ring *r);
  * before is told first, in a LOST record of its own.
  */
 void *kst_ring_reserve(struct kst_ring *r, u32 max, u64 now, u64 weight);
+/* The same, but the caller keeps what does not fit for later: it is not lost. */
+void *kst_ring_try_reserve(struct kst_ring *r, u32 max, u64 now);
 /*
  * Producer only, interrupts off: publish the reserved record, whose hdr.size
  * says how much of the room it took. True when the consumer wants waking.
