@@ -3,6 +3,7 @@
 
 #include <linux/capability.h>
 #include <linux/compat.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/kernel.h>
@@ -12,6 +13,7 @@
 #include <linux/uaccess.h>
 
 #include "main.h"
+#include "objects.h"
 #include "session.h"
 
 static int kst_open(struct inode *inode, struct file *file)
@@ -144,6 +146,99 @@ out:
 	return r;
 }
 
+/* The end of path that fits in the caller's room; room is set to what it takes. */
+static long copy_path(const char *path, u64 user, u32 *room)
+{
+	u32 bytes = strlen(path) + 1, fits = min(bytes, *room);
+
+	*room = bytes;
+	if (!user)
+		return 0;
+	return copy_to_user(u64_to_user_ptr(user), path + bytes - fits, fits) ?
+		       -EFAULT : 0;
+}
+
+static long get_path(const struct file *held, struct kstrata_object_get *u)
+{
+	char *buf;
+	bool cut;
+	long r;
+
+	if (!held) {
+		u->path_bytes = 0;
+		return 0;
+	}
+	buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	r = copy_path(kst_objects_path(held, buf, PATH_MAX, &cut), u->path,
+		      &u->path_bytes);
+	kfree(buf);
+	return r;
+}
+
+/* Open what is held by the opener's credentials. *opened: not installed yet. */
+static long get_fd(struct file *file, struct file *held,
+		   struct kstrata_object_get *u, struct file **opened)
+{
+	struct file *f;
+	int fd;
+
+	if (u->flags & KSTRATA_OBJECT_GET_NO_FD)
+		return 0;
+	if (!held)
+		return -ENODATA;
+	f = kst_objects_open(held, file->f_cred);
+	if (IS_ERR(f))
+		return PTR_ERR(f);
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		fput(f);
+		return fd;
+	}
+	u->fd = fd;
+	*opened = f;
+	return 0;
+}
+
+static long ioctl_object(struct file *file, void __user *user)
+{
+	struct file *held, *opened = NULL;
+	struct kst_objects *objects;
+	struct kstrata_object_get u;
+	u32 size;
+	long r, fault;
+
+	r = copy_in(&u, sizeof(u), sizeof(u), user, &size);
+	if (r)
+		return r;
+	if (u.flags & ~KSTRATA_OBJECT_GET_NO_FD || u.reserved ||
+	    !kst_session_objects(file->private_data, &objects))
+		return -EINVAL;
+	u.fd = -1;
+	r = kst_objects_get(objects, &u, &held);
+	if (r)
+		return r;
+	fault = get_path(held, &u);
+	if (!fault)
+		r = get_fd(file, held, &u, &opened);
+	if (held)
+		fput(held);
+	/* Nothing is installed before all is copied: no fault leaks it. */
+	if (!fault)
+		fault = copy_out(&u, sizeof(u), user, size);
+	if (!opened)
+		return fault ?: r;
+	if (fault) {
+		put_unused_fd(u.fd);
+		fput(opened);
+		return fault;
+	}
+	fd_install(u.fd, opened);
+	kst_objects_opened(objects, u.id);
+	return 0;
+}
+
 static long ioctl_switch(struct kst_session *s, void __user *user,
 			 int (*verb)(struct kst_session *s))
 {
@@ -170,6 +265,8 @@ static long kst_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ioctl_setup(file, user);
 	case KSTRATA_IOC_CONFIGURE:
 		return ioctl_configure(file->private_data, user);
+	case KSTRATA_IOC_OBJECT:
+		return ioctl_object(file, user);
 	case KSTRATA_IOC_START:
 		return ioctl_switch(file->private_data, user,
 				    kst_session_start);

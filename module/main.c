@@ -7,6 +7,7 @@
 #include "events.h"
 #include "main.h"
 #include "netlink.h"
+#include "objects.h"
 #include "probes.h"
 #include "sampler.h"
 
@@ -22,9 +23,12 @@ static int __init kst_init(void)
 	r = kst_probes_init();
 	if (r)
 		return r;
-	r = kst_sampler_init();
+	r = kst_objects_init();
 	if (r)
 		return r;
+	r = kst_sampler_init();
+	if (r)
+		goto err_objects;
 	r = kst_events_init();
 	if (r)
 		goto err_sampler;
@@ -43,6 +47,8 @@ err_events:
 	kst_events_exit();
 err_sampler:
 	kst_sampler_exit();
+err_objects:
+	kst_objects_exit();
 	return r;
 }
 
@@ -56,6 +62,7 @@ static void __exit kst_exit(void)
 	kst_chardev_exit();
 	kst_events_exit();
 	kst_sampler_exit();
+	kst_objects_exit();
 }
 
 module_init(kst_init);

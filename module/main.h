@@ -13,6 +13,7 @@
 #define KST_RELEASE "0.1.0"
 
 struct tracepoint;
+struct workqueue_struct;
 
 struct kst {
 	struct mutex lock;		/* sessions; taken before a session's */
@@ -22,6 +23,7 @@ struct kst {
 	enum cpuhp_state cpuhp;		/* of sampler.c */
 	enum cpuhp_state cpuhp_events;	/* of events.c */
 	struct tracepoint *tp[KST_TP_NR]; /* of probes.c */
+	struct workqueue_struct *objects; /* of objects.c */
 };
 
 extern struct kst kst;

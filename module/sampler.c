@@ -20,6 +20,7 @@
 #include "compat/task.h"
 #include "filter.h"
 #include "main.h"
+#include "objects.h"
 #include "park.h"
 #include "session.h"
 #include "stack.h"
@@ -29,9 +30,10 @@
 #define CALM_EXPIRIES	256
 
 /* The stacks of what was interrupted; fills in the sample's counts. */
-static void take_stacks(struct kst_session *s, struct pt_regs *regs,
+static void take_stacks(struct kst_cpu *c, struct pt_regs *regs,
 			struct kstrata_sample *rec)
 {
+	struct kst_session *s = c->session;
 	const struct kstrata_setup *u = &s->setup;
 	u64 *frames = (u64 *)(rec + 1);
 
@@ -58,10 +60,13 @@ static void take_stacks(struct kst_session *s, struct pt_regs *regs,
 		regs = task_pt_regs(current);
 	if (kst_regs_compat(regs))
 		rec->hdr.flags |= KSTRATA_SAMPLE_COMPAT;
-	if (!(u->flags & KSTRATA_SETUP_NO_USER))
-		rec->nr_user = kst_stack_user(regs, frames + rec->nr_kernel,
-					      u->user_depth,
-					      &rec->user_reason);
+	if (u->flags & KSTRATA_SETUP_NO_USER)
+		return;
+	frames += rec->nr_kernel;
+	rec->nr_user = kst_stack_user(regs, frames, u->user_depth,
+				      &rec->user_reason);
+	rec->lookup = kst_objects_resolve(s->objects, c->ring.producer,
+					  rec->hdr.time, frames, rec->nr_user);
 }
 
 static void take_sample(struct kst_cpu *c, u64 now, u64 weight)
@@ -98,7 +103,7 @@ static void take_sample(struct kst_cpu *c, u64 now, u64 weight)
 	BUILD_BUG_ON(sizeof(rec->comm) != sizeof(current->comm));
 	memcpy(rec->comm, current->comm, sizeof(rec->comm));
 	rec->comm[sizeof(rec->comm) - 1] = '\0';
-	take_stacks(s, get_irq_regs(), rec);
+	take_stacks(c, get_irq_regs(), rec);
 	rec->hdr.size = sizeof(*rec) + 8 * (rec->nr_kernel + rec->nr_user);
 	WRITE_ONCE(p->samples, p->samples + 1);
 	kst_cpu_commit(c);

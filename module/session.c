@@ -15,6 +15,7 @@
 #include "events.h"
 #include "filter.h"
 #include "main.h"
+#include "objects.h"
 #include "sampler.h"
 #include "tasks.h"
 
@@ -115,6 +116,7 @@ void kst_session_free(struct kst_session *s)
 	session_leave(s);
 	kst_session_stop(s);
 	kst_events_end(s);
+	kst_objects_free(s->objects);
 	free_cpus(s->cpus);
 	/* Its readers, the handlers, are gone. */
 	kfree(rcu_dereference_protected(s->filters, true));
@@ -170,6 +172,16 @@ static int check_setup(struct kstrata_setup *u)
 		u->user_depth = 127;
 	if (!u->budget)
 		u->budget = KSTRATA_BUDGET_DEFAULT;
+	if (u->flags & KSTRATA_SETUP_OBJECTS) {
+		if (!u->objects)
+			u->objects = KSTRATA_OBJECTS_DEFAULT;
+		if (u->objects < KSTRATA_OBJECTS_MIN ||
+		    u->objects > KSTRATA_OBJECTS_MAX)
+			return -EINVAL;
+		u->objects = roundup_pow_of_two(u->objects);
+	} else if (u->objects) {
+		return -EINVAL;
+	}
 	if (u->sample_hz > KSTRATA_HZ_MAX ||
 	    u->ring_bytes < max_t(u32, KSTRATA_RING_BYTES_MIN, PAGE_SIZE) ||
 	    u->ring_bytes > KSTRATA_RING_BYTES_MAX ||
@@ -184,6 +196,7 @@ static int check_setup(struct kstrata_setup *u)
 int kst_session_setup(struct kst_session *s, struct kstrata_setup *setup,
 		      bool kernel_addr)
 {
+	struct kst_objects *objects = NULL;
 	struct kst_cpu **cpus;
 	int cpu, r;
 
@@ -199,26 +212,38 @@ int kst_session_setup(struct kst_session *s, struct kstrata_setup *setup,
 		r = -EBUSY;
 		goto out;
 	}
-	cpus = kvcalloc(nr_cpu_ids, sizeof(*cpus), GFP_KERNEL_ACCOUNT);
-	if (!cpus) {
-		r = -ENOMEM;
-		goto out;
-	}
-	for_each_present_cpu(cpu) {
-		r = session_add_cpu(s, cpus, cpu, setup);
-		if (r) {
-			free_cpus(cpus);
+	if (setup->flags & KSTRATA_SETUP_OBJECTS) {
+		objects = kst_objects_new(s, setup->objects);
+		if (IS_ERR(objects)) {
+			r = PTR_ERR(objects);
 			goto out;
 		}
 	}
+	cpus = kvcalloc(nr_cpu_ids, sizeof(*cpus), GFP_KERNEL_ACCOUNT);
+	if (!cpus) {
+		r = -ENOMEM;
+		goto err_objects;
+	}
+	for_each_present_cpu(cpu) {
+		r = session_add_cpu(s, cpus, cpu, setup);
+		if (r)
+			goto err_cpus;
+	}
+	s->objects = objects;
 	s->setup = *setup;
 	s->period = div_u64(NSEC_PER_SEC, setup->sample_hz);
-	/* Pairs with kst_session_mmap() and _poll(), which take no lock. */
+	/* Pairs with _mmap(), _poll() and _objects(), which take no lock. */
 	smp_store_release(&s->cpus, cpus);
 	s->state = KST_READY;
 out:
 	mutex_unlock(&s->lock);
 	return r;
+
+err_cpus:
+	free_cpus(cpus);
+err_objects:
+	kst_objects_free(objects);
+	goto out;
 }
 
 /* The ABI's mask to the kernel's. -EINVAL: it has no CPU that could be. */
@@ -334,6 +359,7 @@ int kst_session_start(struct kst_session *s)
 		session_stop_tasks(s);
 		goto out;
 	}
+	kst_objects_start(s->objects);
 	s->state = KST_RUNNING;
 out:
 	mutex_unlock(&s->lock);
@@ -348,11 +374,21 @@ int kst_session_stop(struct kst_session *s)
 	if (s->state == KST_RUNNING) {
 		session_stop_tasks(s);
 		kst_sampler_stop(s);
+		kst_objects_stop(s->objects);
 		s->state = KST_READY;
 		r = 0;
 	}
 	mutex_unlock(&s->lock);
 	return r;
+}
+
+bool kst_session_objects(struct kst_session *s, struct kst_objects **objects)
+{
+	/* Pairs with the release in kst_session_setup(). */
+	if (!smp_load_acquire(&s->cpus))
+		return false;
+	*objects = s->objects;
+	return true;
 }
 
 int kst_session_mmap(struct kst_session *s, struct vm_area_struct *vma)

@@ -21,6 +21,7 @@
 
 struct file;
 struct kst_filters;
+struct kst_objects;
 struct kst_session;
 struct pid_namespace;
 
@@ -64,6 +65,7 @@ struct kst_session {
 	wait_queue_head_t wait;
 	struct hlist_node hotplug;	/* sampler.c */
 	struct kst_events events;
+	struct kst_objects *objects;	/* or NULL; set once, before cpus */
 	/*
 	 * One per possible CPU, NULL where there was no CPU at SETUP. Set once,
 	 * by SETUP, with a release; freed with the session: readers need no lock.
@@ -104,6 +106,12 @@ struct kst_config {
 
 /* May sleep. All or nothing, with the ioctl's errors. */
 int kst_session_configure(struct kst_session *s, const struct kst_config *config);
+
+/*
+ * For KSTRATA_IOC_OBJECT: false when the session is NEW. *objects is NULL when it
+ * has none. Takes no lock.
+ */
+bool kst_session_objects(struct kst_session *s, struct kst_objects **objects);
 
 /* Under mmap_lock: takes no lock. */
 int kst_session_mmap(struct kst_session *s, struct vm_area_struct *vma);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A session's objects: user frames become (object, file offset) in the handler,
+ * a worker tells of the objects, and an ioctl opens their files.
+ */
+#ifndef _KST_OBJECTS_H
+#define _KST_OBJECTS_H
+
+#include <linux/types.h>
+
+#include <kstrata.h>
+
+struct cred;
+struct file;
+struct kst_objects;
+struct kst_session;
+
+/* Module load and unload: the workers' queue. May sleep. */
+int kst_objects_init(void);
+void kst_objects_exit(void);
+
+/*
+ * Both may sleep. slots is a power of two. Free (NULL is fine) after sampling
+ * has stopped; it lets go of all files.
+ */
+struct kst_objects *kst_objects_new(struct kst_session *s, u32 slots);
+void kst_objects_free(struct kst_objects *o);
+
+/*
+ * When sampling begins, and after it has stopped: no record is written between
+ * stop and start. Stop tells of what is new first, where the ring of the CPU it
+ * runs on has room. Both may sleep; NULL is fine.
+ */
+void kst_objects_start(struct kst_objects *o);
+void kst_objects_stop(struct kst_objects *o);
+
+/*
+ * Hardirq, interrupts off, on top of code that had them on: look up the user
+ * frames of current, which must have an mm of its own, for a sample made at now.
+ * Rewrites frames in place, which are addresses (as kst_stack_user() makes them),
+ * counts in p, returns enum kstrata_lookup. o may be NULL.
+ */
+u8 kst_objects_resolve(struct kst_objects *o, struct kstrata_ring_producer *p,
+		       u64 now, u64 *frames, u16 nr);
+
+/*
+ * Fill in get's out fields but fd and path_bytes; *file becomes a reference of
+ * the caller's own to what is held, or NULL. -ENOENT: no such object.
+ */
+int kst_objects_get(struct kst_objects *o, struct kstrata_object_get *get,
+		    struct file **file);
+
+/*
+ * May sleep. Open the same file anew, read-only, as the owner of these
+ * credentials may; ERR_PTR as of open(2).
+ */
+struct file *kst_objects_open(struct file *file, const struct cred *cred);
+
+/* The object's file has been opened: no need to hold it longer. May sleep. */
+void kst_objects_opened(struct kst_objects *o, u32 id);
+
+/*
+ * The path of a file as the root of its mount namespace sees it, somewhere in
+ * buf. One that does not fit loses its beginning, *cut says so. May sleep.
+ */
+char *kst_objects_path(const struct file *file, char *buf, int size, bool *cut);
+
+#endif /* _KST_OBJECTS_H */
