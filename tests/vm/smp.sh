@@ -42,6 +42,7 @@ cycles()
 
 check "the module loads" insmod /kstrata.ko
 abuse >&3 || note "abuse failed"
+objects >&3 || note "objects failed"
 abuse hotplug >&3 || note "abuse hotplug failed"
 check_genl()
 {
