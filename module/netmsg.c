@@ -187,18 +187,18 @@ int kst_netmsg_put_cpu(struct sk_buff *skb, const struct kst_session *s,
 {
 	const struct kstrata_ring_producer *p = c->ring.producer;
 	u64 sum[ARRAY_SIZE(stat_at)] = { 0 };
-	u64 period = READ_ONCE(c->period), since;
+	u64 started = READ_ONCE(p->started), period = s->period, since;
 
-	/* Off since SETUP: none is in force yet. */
-	if (!period)
-		period = s->period;
+	/* Off: what it was at the end is in force no longer. */
+	if (started)
+		period = READ_ONCE(c->period);
 	since = get_idle(sum, c);
 	if (nla_put_u32(skb, KSTRATA_ATTR_SESSION, s->id) ||
 	    nla_put_u32(skb, KSTRATA_ATTR_CPU, c->cpu) ||
 	    kst_netmsg_put_u64(skb, KSTRATA_ATTR_PERIOD, period) ||
 	    kst_netmsg_put_u64(skb, KSTRATA_ATTR_ASKED, s->period) ||
 	    kst_netmsg_put_u64(skb, KSTRATA_ATTR_IDLE_SINCE, since) ||
-	    kst_netmsg_put_u64(skb, KSTRATA_ATTR_STARTED, READ_ONCE(p->started)))
+	    kst_netmsg_put_u64(skb, KSTRATA_ATTR_STARTED, started))
 		return -EMSGSIZE;
 	if (period > s->period && nla_put_flag(skb, KSTRATA_ATTR_THROTTLED))
 		return -EMSGSIZE;

@@ -185,9 +185,10 @@
  * that is of the wrong length, a nested one without NLA_F_NESTED, leftover bytes,
  * a reserved part of the header that is not zero (from Linux 6.1 on) are EINVAL, a
  * value out of its range is ERANGE, a command that is not defined here EOPNOTSUPP;
- * these checks may come before that of rights. An extended ACK (NETLINK_EXT_ACK)
- * names the attribute that was refused (of dumps only by newer kernels). Commands
- * and attributes that a client does not know are to be skipped in what it gets.
+ * these checks may come before that of rights. Any request can end with ENOMEM. An
+ * extended ACK (NETLINK_EXT_ACK) names the attribute that was refused (of dumps only
+ * by newer kernels). Commands and attributes that a client does not know are to be
+ * skipped in what it gets.
  *
  * Numbers are of the host's byte order; those of 64 bits are aligned to 4 only:
  * copy them. A session is named by kstrata_setup.session.
@@ -790,7 +791,7 @@ enum kstrata_attr {
 	KSTRATA_ATTR_THROTTLED		= 52,	/* flag: PERIOD is not ASKED */
 	KSTRATA_ATTR_IDLE_SINCE		= 53,	/* u64: kstrata_ring_producer; it
 						 * belongs to the STATS beside it */
-	KSTRATA_ATTR_STARTED		= 54,	/* u64: likewise */
+	KSTRATA_ATTR_STARTED		= 54,	/* u64: kstrata_ring_producer */
 	KSTRATA_ATTR_HANDLER_NS		= 55,	/* u64: kstrata_throttle */
 	KSTRATA_ATTR_LOST		= 56,	/* u64: records of any type */
 	KSTRATA_ATTR_LOST_WEIGHT	= 57,	/* u64: ns of the samples among them */
