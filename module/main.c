@@ -54,7 +54,7 @@ err_objects:
 
 /*
  * Every session holds a reference to the module (its file's owner), so none
- * is left here: no timer runs and no probe is registered.
+ * is left here: no timer runs, and no probe finds anything to do.
  */
 static void __exit kst_exit(void)
 {
@@ -62,6 +62,7 @@ static void __exit kst_exit(void)
 	kst_chardev_exit();
 	kst_events_exit();
 	kst_sampler_exit();
+	kst_probes_exit();
 	kst_objects_exit();
 }
 

@@ -12,7 +12,6 @@
 
 #define KST_RELEASE "0.1.0"
 
-struct tracepoint;
 struct workqueue_struct;
 
 struct kst {
@@ -22,7 +21,7 @@ struct kst {
 	u32 last_id;			/* of a session */
 	enum cpuhp_state cpuhp;		/* of sampler.c */
 	enum cpuhp_state cpuhp_events;	/* of events.c */
-	struct tracepoint *tp[KST_TP_NR]; /* of probes.c */
+	struct kst_probes probes;
 	struct workqueue_struct *objects; /* of objects.c */
 };
 

@@ -6,8 +6,7 @@
 #include <linux/ktime.h>
 #include <linux/sched.h>
 
-#include "compat/tracepoints.h"
-#include "probes.h"
+#include "main.h"
 #include "session.h"
 
 /* See struct kstrata_ring_producer: @idle_weight is being changed. */
@@ -63,11 +62,10 @@ static void park(struct kst_cpu *c, u64 now)
 	idle_begins(c, now);
 }
 
-static void probe_switch(void *data, KST_PROTO_SWITCH)
+/* As the CPU is now, interrupts off: busy or idle. */
+static void follow(struct kst_session *s, bool idle)
 {
-	struct kst_cpu *c = kst_session_this_cpu(data);
-	/* What comes counts alone: who idles on purpose sets PF_IDLE late. */
-	bool idle = is_idle_task(next);
+	struct kst_cpu *c = kst_session_this_cpu(s);
 	u64 now;
 
 	if (!c || !c->sampling || likely(c->busy.running != idle))
@@ -81,60 +79,44 @@ static void probe_switch(void *data, KST_PROTO_SWITCH)
 	}
 }
 
-static void probe_softirq_entry(void *data, unsigned int vec_nr)
+void kst_park_probe_switch(void *data, KST_PROTO_SWITCH)
 {
-	struct kst_cpu *c;
+	struct kst_session *s;
+	unsigned int i;
+
+	check_trace_callback_type_sched_switch(kst_park_probe_switch);
+	/*
+	 * Under the runqueue's lock, interrupts off. What comes counts alone:
+	 * who idles on purpose sets PF_IDLE after the switch to it.
+	 */
+	kst_for_each_running(s, i)
+		follow(s, is_idle_task(next));
+}
+
+static void softirq(bool idle)
+{
+	struct kst_session *s;
 	unsigned long irq;
-	u64 now;
+	unsigned int i;
 
 	if (likely(!is_idle_task(current)))
 		return;
 	local_irq_save(irq);
-	c = kst_session_this_cpu(data);
-	if (c && c->sampling && !c->busy.running) {
-		now = ktime_get_ns();
-		idle_ends(c, now);
-		kst_park_run(c, now);
-	}
+	kst_for_each_running(s, i)
+		follow(s, idle);
 	local_irq_restore(irq);
 }
 
-static void probe_softirq_exit(void *data, unsigned int vec_nr)
+void kst_park_probe_softirq_entry(void *data, unsigned int vec_nr)
 {
-	struct kst_cpu *c;
-	unsigned long irq;
-
-	if (likely(!is_idle_task(current)))
-		return;
-	local_irq_save(irq);
-	c = kst_session_this_cpu(data);
-	if (c && c->sampling && c->busy.running)
-		park(c, ktime_get_ns());
-	local_irq_restore(irq);
+	check_trace_callback_type_softirq_entry(kst_park_probe_softirq_entry);
+	softirq(false);
 }
 
-static const struct kst_probe probes[] = {
-	{ KST_TP_SWITCH, probe_switch },
-	{ KST_TP_SOFTIRQ_ENTRY, probe_softirq_entry },
-	{ KST_TP_SOFTIRQ_EXIT, probe_softirq_exit },
-};
-
-static void check_types(void)
+void kst_park_probe_softirq_exit(void *data, unsigned int vec_nr)
 {
-	check_trace_callback_type_sched_switch(probe_switch);
-	check_trace_callback_type_softirq_entry(probe_softirq_entry);
-	check_trace_callback_type_softirq_exit(probe_softirq_exit);
-}
-
-int kst_park_start(struct kst_session *s)
-{
-	check_types();
-	return kst_probes_add(s, probes, ARRAY_SIZE(probes));
-}
-
-void kst_park_stop(struct kst_session *s)
-{
-	kst_probes_remove(s, probes, ARRAY_SIZE(probes));
+	check_trace_callback_type_softirq_exit(kst_park_probe_softirq_exit);
+	softirq(true);
 }
 
 bool kst_park_interrupted_idle(void)

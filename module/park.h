@@ -9,12 +9,9 @@
 
 #include <linux/types.h>
 
-struct kst_cpu;
-struct kst_session;
+#include "compat/tracepoints.h"
 
-/* Probes on the scheduler and soft interrupts. May sleep; after stop none runs. */
-int kst_park_start(struct kst_session *s);
-void kst_park_stop(struct kst_session *s);
+struct kst_cpu;
 
 /*
  * On c's CPU, interrupts off: begin with c's timer left ns of busy time ahead of
@@ -29,5 +26,10 @@ void kst_park_run(struct kst_cpu *c, u64 now);
 bool kst_park_interrupted_idle(void);
 /* From c's handler, which must not restart the timer: it is idle after all. */
 void kst_park_late(struct kst_cpu *c, u64 now);
+
+/* For probes.c: the scheduler switches, soft interrupts begin and end. */
+void kst_park_probe_switch(void *data, KST_PROTO_SWITCH);
+void kst_park_probe_softirq_entry(void *data, unsigned int vec_nr);
+void kst_park_probe_softirq_exit(void *data, unsigned int vec_nr);
 
 #endif /* _KST_PARK_H */

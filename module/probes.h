@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints of the kernel, found by name since they are not exported, and a
- * session's probes on them. Registration takes void pointers: who adds a probe
- * has the compiler check its type with check_trace_callback_type_*().
+ * Tracepoints of the kernel, found by name since they are not exported, and our
+ * probes on them. All sessions that sample share the probes. They are registered
+ * for the first one and stay for a while after the last: registering patches hot
+ * code of the kernel, which a daemon's restart is no reason for.
  */
 #ifndef _KST_PROBES_H
 #define _KST_PROBES_H
 
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/workqueue.h>
+
+#include <kstrata.h>
+
 struct kst_session;
+struct tracepoint;
 
 enum kst_tracepoint {
 	KST_TP_EXEC,
@@ -20,20 +28,34 @@ enum kst_tracepoint {
 	KST_TP_NR,
 };
 
-struct kst_probe {
-	enum kst_tracepoint tp;
-	void *fn;		/* its first argument is the session */
+/* Part of struct kst. */
+struct kst_probes {
+	struct tracepoint *tp[KST_TP_NR];
+	struct mutex lock;		/* all below */
+	unsigned int registered;	/* the first so many are */
+	unsigned int nr_running;
+	unsigned int end;		/* no session at or after it */
+	struct kst_session __rcu *running[KSTRATA_SESSIONS_MAX];
+	struct delayed_work linger;
 };
 
-/* Module load: find them. -ENOENT: this kernel lacks one. */
+/* Module load and unload. -ENOENT: this kernel lacks a tracepoint. */
 int kst_probes_init(void);
+void kst_probes_exit(void);
 
 /*
- * Register nr probes for s, all or none; unregister them. May sleep. After
- * remove no probe runs.
+ * Show s to the probes; no longer. Both may sleep. After drop no probe uses s
+ * any more.
  */
-int kst_probes_add(struct kst_session *s, const struct kst_probe *probes, int nr);
-void kst_probes_remove(struct kst_session *s, const struct kst_probe *probes,
-		       int nr);
+int kst_probes_hold(struct kst_session *s);
+void kst_probes_drop(struct kst_session *s);
+
+/*
+ * For probes, interrupts off throughout: visit every session that samples.
+ * Bound: KSTRATA_SESSIONS_MAX.
+ */
+#define kst_for_each_running(s, i)					\
+	for ((i) = 0; (i) < READ_ONCE(kst.probes.end); (i)++)		\
+		if (((s) = rcu_dereference_sched(kst.probes.running[i])))
 
 #endif /* _KST_PROBES_H */

@@ -289,22 +289,12 @@ static int sampler_offline(unsigned int cpu, struct hlist_node *node)
 
 int kst_sampler_start(struct kst_session *s)
 {
-	int r;
-
-	/* First: a CPU that parks at once must be seen to wake up. */
-	r = kst_park_start(s);
-	if (r)
-		return r;
-	r = cpuhp_state_add_instance(kst.cpuhp, &s->hotplug);
-	if (r)
-		kst_park_stop(s);
-	return r;
+	return cpuhp_state_add_instance(kst.cpuhp, &s->hotplug);
 }
 
 void kst_sampler_stop(struct kst_session *s)
 {
 	cpuhp_state_remove_instance(kst.cpuhp, &s->hotplug);
-	kst_park_stop(s);
 }
 
 static void follow_ipi(void *data)

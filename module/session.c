@@ -16,8 +16,8 @@
 #include "filter.h"
 #include "main.h"
 #include "objects.h"
+#include "probes.h"
 #include "sampler.h"
-#include "tasks.h"
 
 struct kst_session *kst_session_find(u32 id)
 {
@@ -334,12 +334,6 @@ out:
 	return r;
 }
 
-static void session_stop_tasks(struct kst_session *s)
-{
-	if (!(s->setup.flags & KSTRATA_SETUP_NO_TASKS))
-		kst_tasks_stop(s);
-}
-
 int kst_session_start(struct kst_session *s)
 {
 	int r;
@@ -349,14 +343,15 @@ int kst_session_start(struct kst_session *s)
 		r = s->state == KST_NEW ? -EINVAL : -EALREADY;
 		goto out;
 	}
-	if (!(s->setup.flags & KSTRATA_SETUP_NO_TASKS)) {
-		r = kst_tasks_start(s);
-		if (r)
-			goto out;
-	}
+	/* First: a CPU that parks at once must be seen to wake up. */
+	r = kst_probes_hold(s);
+	if (r)
+		goto out;
+	WRITE_ONCE(s->telling, !(s->setup.flags & KSTRATA_SETUP_NO_TASKS));
 	r = kst_sampler_start(s);
 	if (r) {
-		session_stop_tasks(s);
+		WRITE_ONCE(s->telling, false);
+		kst_probes_drop(s);
 		goto out;
 	}
 	kst_objects_start(s->objects);
@@ -372,9 +367,14 @@ int kst_session_stop(struct kst_session *s)
 
 	mutex_lock(&s->lock);
 	if (s->state == KST_RUNNING) {
-		session_stop_tasks(s);
+		/*
+		 * Before each CPU flushes its ring in kst_sampler_stop(), on
+		 * that CPU: no TASK record follows.
+		 */
+		WRITE_ONCE(s->telling, false);
 		kst_sampler_stop(s);
 		kst_objects_stop(s->objects);
+		kst_probes_drop(s);
 		s->state = KST_READY;
 		r = 0;
 	}

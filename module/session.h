@@ -62,6 +62,7 @@ struct kst_session {
 	u64 period;		/* asked for: ns */
 	cpumask_var_t mask;	/* to sample; changes under cpus_read_lock() */
 	struct kst_filters __rcu *filters;
+	bool telling;		/* TASK records */
 	wait_queue_head_t wait;
 	struct hlist_node hotplug;	/* sampler.c */
 	struct kst_events events;
@@ -91,7 +92,6 @@ int kst_session_setup(struct kst_session *s, struct kstrata_setup *setup,
 		      bool kernel_addr);
 int kst_session_start(struct kst_session *s);
 int kst_session_stop(struct kst_session *s);
-
 
 /* What KSTRATA_IOC_CONFIGURE asks for, copied in; the caller's pointers. */
 struct kst_config {
