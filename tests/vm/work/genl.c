@@ -1420,6 +1420,86 @@ static void test_rights(int fd)
 	in_child(with_net_admin, 0);
 }
 
+/* ---- sessions that come and go ------------------------------------------ */
+
+/* Ask for all there is and change it, until killed. */
+static void busybody(void)
+{
+	int fd = open_socket();
+	unsigned int wrong = 0;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		struct message m = request(family, KSTRATA_CMD_SESSION_GET,
+					   NLM_F_DUMP);
+		struct list l = { 0 };
+
+		if (ask(fd, &m, enlist, &l))
+			wrong++;
+		for (unsigned int i = 0; i < l.n; i++) {
+			int r = set_u32(fd, l.id[i], KSTRATA_ATTR_HZ, 9999);
+
+			/* EINVAL: not set up yet. */
+			if (r && r != ENOENT && r != EINVAL)
+				wrong++;
+			m = request(family, KSTRATA_CMD_CPU_GET, NLM_F_DUMP);
+			put_u32(&m, KSTRATA_ATTR_SESSION, l.id[i]);
+			r = ask(fd, &m, NULL, NULL);
+			if (r && r != ENOENT)
+				wrong++;
+		}
+		if (wrong)
+			_exit(1);
+	}
+}
+
+/*
+ * Sessions end with their events, and what is asked of them, on the way. Two that
+ * stay keep the tracepoints in use: the first probe of one, and the second, have the
+ * kernel patch its code, and an emulated CPU trips over that once in a while.
+ */
+static void test_storm(int fd)
+{
+	struct kstrata_setup u;
+	int stay[2];
+	pid_t child = spinner(0), asker;
+	struct heard h;
+	unsigned int n = 0;
+	int ear = listener(0, &h), status;
+	struct answer a;
+
+	for (int i = 0; i < 2; i++) {
+		stay[i] = device();
+		setup(stay[i], 99, 0, 0);
+		toggle(stay[i], KSTRATA_IOC_START);
+	}
+	fflush(stdout);
+	asker = fork();
+	if (asker == 0)
+		busybody();
+	for (int i = 0; i < 40; i++) {
+		int session = throttled(&u);
+
+		n += !toggle(session, KSTRATA_IOC_START);
+		if (i % 16 == 0)
+			online(1, i % 32 != 0);
+		spin_ms(i % 8);
+		close(session);
+		listen_for(ear, &h, 0);
+	}
+	online(1, true);
+	verdict(!waitpid(asker, &status, WNOHANG),
+		"sessions that come and go while they are asked of",
+		"an answer was wrong");
+	reap(asker);
+	reap(child);
+	expect("none is left", get_session(fd, u.session, &a), ENOENT);
+	verdict(n == 40, "all of them started", "%u", n);
+	close(ear);
+	for (int i = 0; i < 2; i++)
+		close(stay[i]);
+}
+
 /* ---- fuzzing ----------------------------------------------------------- */
 
 static uint64_t random_state;
@@ -1546,5 +1626,6 @@ int main(int argc, char **argv)
 	test_hotplug(fd);
 	test_rights(fd);
 	test_ears(fd);
+	test_storm(fd);
 	return failed;
 }
