@@ -328,6 +328,7 @@ static void make_sure(struct objects *o, struct object_file *f)
 	f->doubts = o->doubts;
 	if (r == -ENOENT || ((!r || r == -ENODATA) && !same_file(f, &get))) {
 		f->gone = (uint64_t)clock_monotonic_ns();
+		f->superseded = true;
 		o->stats.gone++;
 	}
 }

@@ -571,6 +571,13 @@ static void test_doubt(void **state)
 	after = (uint64_t)clock_monotonic_ns() + 1;
 	check_name(&f, ID, after, new, "find_is");
 	check_name(&f, ID, before, old, "find_was");
+	/* The GONE was not lost, only in another ring: it is the old one's. */
+	assert_int_equal(fake.opened, 2);
+	assert_true(gone(&f, ID, before));
+	check_name(&f, ID, before, old, "find_was");
+	check_name(&f, ID, before + 1, new, "find_is");
+	check_name(&f, ID, after + 1, new, "find_is");
+	assert_int_equal(fake.opened, 2);
 	end(&f);
 }
 
