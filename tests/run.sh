@@ -26,11 +26,12 @@ export KSTRATA_TESTS_STARTED="$started"
 FIRST="deps build"
 # These two run side by side.
 HOST="lint build-clang unit unit-asan dkms serve web"
-GUESTS="module vm-6.12-smp vm-6.1-smp vm-6.12-accurate vm-6.1-accurate"
+GUESTS="module vm-6.12-smp vm-6.1-smp vm-6.12-accurate vm-6.1-accurate
+	vm-6.12-objects"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
 NEED_BUILD="unit unit-asan serve web vm-6.12-smp vm-6.1-smp
-	vm-6.12-accurate vm-6.1-accurate quickstart"
+	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects quickstart"
 
 # ---- the steps -------------------------------------------------------------
 
@@ -146,6 +147,11 @@ step_vm_6_1_smp()
 step_vm_6_12_smp()
 {
 	guest_step 6.12 smp
+}
+
+step_vm_6_12_objects()
+{
+	guest_step 6.12 objects
 }
 
 step_quickstart()

@@ -127,3 +127,59 @@ settle()
 {
 	sleep $((WINDOW + 4))
 }
+
+# short_lived COPIES RUNS MS: with the daemon running, processes of so many ms of
+# CPU time from deleted files of another mount namespace. Each copy's hot function
+# has a name of its own, and no other may be seen in its processes. Sums, in ns,
+# are left in sl_hot (of the copies' own hot functions), sl_least (the least of
+# a copy), sl_wrong (of others'), sl_user (of samples in user code) and sl_unnamed
+# (without a name among these).
+short_lived()
+{
+	sl_from=$(now_ms)
+	short load "$1" "$2" "$3" || not_ok "short-lived: every process ends well" \
+		"one does not"
+	settle
+	sl_until=$(now_ms)
+	sl_copy=0
+	: >/tmp/short.sums
+	while [ $sl_copy -lt "$1" ]; do
+		sl_name=$(printf %02d $sl_copy)
+		curl -sf -G "$API/pyroscope/render" \
+			--data-urlencode "query=process_cpu:cpu:nanoseconds:cpu:nanoseconds{comm=\"short_$sl_name\"}" \
+			--data-urlencode "from=$sl_from" \
+			--data-urlencode "until=$sl_until" \
+			--data-urlencode format=folded >/tmp/short.folded
+		# Kernel stacks begin with one of these; before them is what the
+		# program did, which while it execs or exits has no mappings.
+		awk -v want="hot_function_$sl_name" '
+			{
+				w = $NF
+				sub(/ [0-9]+$/, "")
+				if (match($0, /hot_function_[0-9z]+/)) {
+					if (substr($0, RSTART, RLENGTH) == want)
+						hot += w
+					else
+						wrong += w
+				}
+				if ($0 ~ /(^|;)(entry_|asm_|ret_from_fork|error_entry)/)
+					next
+				user += w
+				if ($0 ~ /(^|;)\[(unknown|anon|short_[0-9]*)\]$/)
+					unnamed += w
+			}
+			END { printf "%.0f %.0f %.0f %.0f\n", hot, wrong, user, unnamed }' \
+			</tmp/short.folded >>/tmp/short.sums
+		sl_copy=$((sl_copy + 1))
+	done
+	awk 'NR == 1 || $1 < least { least = $1 }
+		{ hot += $1; wrong += $2; user += $3; unnamed += $4 }
+		END { printf "%.0f %.0f %.0f %.0f %.0f\n", hot, least, wrong, user, unnamed }' \
+		</tmp/short.sums >/tmp/short.sum
+	read -r sl_hot sl_least sl_wrong sl_user sl_unnamed </tmp/short.sum
+	note "short-lived, $1 x $2 x $3 ms: $sl_hot ns in their hot functions, $sl_least in the least, $sl_wrong in others', $sl_user in user code, $sl_unnamed of it unnamed"
+	is "short-lived: each copy's hot function is named" "$sl_least > 0"
+	is "short-lived: no process has another's function" "$sl_wrong == 0"
+	is "short-lived: 99 in 100 ns of user code have names" \
+		"$sl_user > 0 && $sl_unnamed <= .01 * $sl_user"
+}

@@ -3,9 +3,9 @@
 #
 # Boot a Debian kernel with the project in it and run one of the guest's scripts.
 #
-#   run.sh SERIES MODE     SERIES: 6.1, 6.12; MODE: accurate, smp
+#   run.sh SERIES MODE     SERIES: 6.1, 6.12; MODE: accurate, smp, objects
 #
-# accurate: one CPU whose clock counts instructions, not the host's time.
+# accurate, objects: one CPU whose clock counts instructions, not the host's time.
 # smp: two CPUs.
 #
 # Prints what the guest reported and "not ok" for what went wrong besides. Needs
@@ -21,11 +21,11 @@ case $build in /*) ;; *) build=$top/$build ;; esac
 . "$top/tests/vm/guest.sh"
 
 case $mode in
-accurate)
+accurate|objects)
 	# sleep=off: idle time passes at once.
 	set -- -accel tcg,thread=single -icount shift=2,sleep=off -cpu max \
 		-smp 1 -rtc base=2026-01-01,clock=vm
-	seconds=600
+	seconds=900
 	;;
 smp)
 	set -- -accel tcg,thread=multi -cpu max -smp 2
