@@ -126,31 +126,29 @@ static bool look_up(struct lookup *l, u64 pc, struct span *span)
 static void resolve(struct lookup *l, struct kstrata_ring_producer *p,
 		    u64 *frames, u16 nr)
 {
-	struct span spans[SPANS] = { 0 };
-	unsigned int at = 0, next = 0, full = 0;
+	struct span spans[SPANS] = { 0 }, *at = spans;
+	unsigned int next = 0, full = 0;
 	u16 i;
 
 	for (i = 0; i < nr; i++) {
 		/* A return address belongs to the call before it. */
 		u64 addr = frames[i], pc = i ? addr - 1 : addr;
-		unsigned int k;
 
-		if (pc - spans[at].start >= spans[at].bytes) {
-			for (k = 0; k < SPANS; k++)
-				if (pc - spans[k].start < spans[k].bytes)
+		if (pc - at->start >= at->bytes) {
+			for (at = spans; at < spans + SPANS; at++)
+				if (pc - at->start < at->bytes)
 					break;
-			if (k == SPANS) {
-				if (!look_up(l, pc, &spans[next])) {
+			if (at == spans + SPANS) {
+				at = &spans[next];
+				if (!look_up(l, pc, at)) {
 					frames[i] |= KSTRATA_FRAME_NOWHERE;
 					continue;
 				}
-				k = next;
 				next = (next + 1) % SPANS;
 			}
-			at = k;
 		}
-		frames[i] = spans[at].base + (addr - spans[at].start);
-		full += spans[at].full;
+		frames[i] = at->base + (addr - at->start);
+		full += at->full;
 	}
 	if (full)
 		WRITE_ONCE(p->raw_full, p->raw_full + full);

@@ -554,7 +554,8 @@ static void test_memfd(void)
 		/* ETXTBSY while it is open for writing. */
 		exec = open(path, O_RDONLY | O_CLOEXEC);
 		close(fd);
-		fexecve(exec, argv, envp);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", exec);
+		execve(path, argv, envp);
 		_exit(127);
 	}
 	check_program(&log, pid, "program in a memfd",
@@ -790,6 +791,36 @@ static void test_storm(void)
 	log_end(&log);
 }
 
+/* mmap_lock sleeps there: every frame is as the walk has found it. */
+static void test_realtime(void)
+{
+	uint64_t a = (uint64_t)(uintptr_t)__start_burn_text;
+	uint64_t b = (uint64_t)(uintptr_t)__stop_burn_text;
+	unsigned int samples = 0, right = 0;
+	struct log log;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		spin();
+	log_begin(&log, 0);
+	watch(&log, pid, 20);
+	reap(pid);
+	log_stop(&log);
+	for (size_t i = 0; i < log.nr_seen; i++) {
+		const struct seen *s = &log.seen[i];
+
+		if (s->pid != (uint32_t)pid || !s->user || !s->nr)
+			continue;
+		samples++;
+		right += s->lookup == KSTRATA_LOOKUP_UNSUPPORTED &&
+			 s->frames[0] >= a && s->frames[0] < b;
+	}
+	verdict(samples && right == samples && !log.nr_met,
+		"PREEMPT_RT: raw frames, and why", "%u of %u samples", right,
+		samples);
+	log_end(&log);
+}
+
 /* ---- more objects than there is room for --------------------------------- */
 
 #define COPIES	500
@@ -906,18 +937,12 @@ static void test_hold(void)
 
 /* ---- errors ---------------------------------------------------------------- */
 
-static void test_errors(void)
+static void test_errors_without_objects(void)
 {
-	struct kstrata_object_get g, *unmapped = (void *)8;
 	struct kstrata_setup setup = setup_of(99, 0);
-	struct rlimit limit, none;
-	struct log log;
-	struct burned b;
-	char path[8];
-	pid_t pid;
-	int fd, free_fd, r;
+	struct kstrata_object_get g;
+	int fd = device();
 
-	fd = device();
 	expect("OBJECT before SETUP: EINVAL",
 	       get(fd, KSTRATA_OBJECT_VDSO, KSTRATA_OBJECT_GET_NO_FD, NULL, 0,
 		   &g),
@@ -944,6 +969,17 @@ static void test_errors(void)
 	expect("OBJECT of a number beyond all: ENOENT",
 	       get(fd, UINT32_MAX, 0, NULL, 0, &g), ENOENT);
 	close(fd);
+}
+
+static void test_errors(void)
+{
+	struct kstrata_object_get g, *unmapped = (void *)8;
+	struct rlimit limit, none;
+	struct log log;
+	struct burned b;
+	char path[8];
+	pid_t pid;
+	int fd, free_fd, r;
 
 	log_begin(&log, 0);
 	copy_self(DIR "/errors", 0755);
@@ -1052,6 +1088,12 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "spin"))
 		spin();
 	mkdir(DIR, 0755);
+	if (!access("/sys/kernel/realtime", F_OK)) {
+		test_realtime();
+		test_errors_without_objects();
+		return failed;
+	}
+	test_errors_without_objects();
 	test_static();
 	test_dynamic();
 	test_deleted();
