@@ -10,10 +10,10 @@
 #   kernels.sh list            every series that the module is built for
 #
 # SERIES is VERSION[-FLAVOUR][-ARCH], for example 6.12, 6.12-rt, 7.3-generic or
-# 6.12-arm64; without a flavour it is Debian's cloud kernel. (debug and
-# races are kernels of tests/kernel/debug-kernel.sh.) The directory of
-# "get" holds boot/vmlinuz-RELEASE, lib/modules/RELEASE with its modules.dep, and
-# headers, a directory to give to make -C; that of "headers" only the last.
+# 6.12-arm64; without a flavour it is the cloud kernel. (debug and races are those
+# of tests/kernel/debug-kernel.sh.) The directory of "get" holds
+# boot/vmlinuz-RELEASE, lib/modules/RELEASE with its modules.dep, and headers, a
+# directory to give to make -C; that of "headers" only the last.
 
 set -eu
 
@@ -224,5 +224,5 @@ list)
 	# shellcheck disable=SC2086
 	printf '%s\n' $SERIES
 	;;
-*) sed -n '3,15s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '3,16s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -44,20 +44,29 @@ can()
 	"$CC" -Werror -x c -fsyntax-only "$@" - 2>/dev/null
 }
 
+# asks SYMBOL: was the kernel's own compiler found to have this?
+asks()
+{
+	grep -q "^CONFIG_CC_HAS_$1=y" "$kernel/headers/.config"
+}
+
 # The newer kernels were configured for a newer compiler than this one may be.
 # Answer their questions again, as Kconfig would have; nothing else is hushed.
 set -- CROSS_COMPILE="$cross" CC="$CC"
-echo | can -fmin-function-alignment=16 ||
+if asks MIN_FUNCTION_ALIGNMENT &&
+		! echo | can -fmin-function-alignment=16; then
 	set -- "$@" CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=
-if ! echo 'struct s { int n; char a[] __attribute__((counted_by(n))); };' |
-		can; then
-	cat >"$dir/older-compiler.h" <<-END
+fi
+if asks COUNTED_BY &&
+		! echo 'struct s { int n; char a[] __attribute__((counted_by(n))); };' |
+			can; then
+	set -- "$@" KCFLAGS="-include $dir/older-compiler.h"
+	[ -e "$dir/older-compiler.h" ] || cat >"$dir/older-compiler.h" <<-END
 	#undef __counted_by
 	#define __counted_by(member)
 	#undef __counted_by_ptr
 	#define __counted_by_ptr(member)
 	END
-	set -- "$@" KCFLAGS="-include $dir/older-compiler.h"
 fi
 
 # BTF needs a tool and brings nothing here.
