@@ -130,6 +130,7 @@ u16 kst_stack_user(struct pt_regs *regs, u64 *out, u16 max, u8 *reason)
 			*reason = KSTRATA_REASON_FAULT;
 			return n;
 		}
+		rec.ret = kst_user_return(rec.ret);
 		if (!rec.ret) {
 			*reason = KSTRATA_REASON_COMPLETE;
 			return n;
