@@ -12,6 +12,7 @@
 #include "session.h"
 
 #include <poll.h>
+#include <elf.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -559,14 +560,22 @@ static void test_flags(void)
 		"%u samples, %u TASK records", st.samples, st.tasks);
 }
 
+#ifdef __x86_64__
+#define REG_CALL orig_rax
+#define REG_PC rip
+#else
+#define REG_CALL regs[8]
+#define REG_PC pc
+#endif
+
 /*
  * A tracer makes a system call return to an address with bit 63 set, which is
  * how the ABI marks frames that the kernel has resolved.
  */
 static void test_forged_frame(void)
 {
-#ifdef __x86_64__
 	struct user_regs_struct regs;
+	struct iovec all = { &regs, sizeof(regs) };
 	struct stacks st = { 0 };
 	struct session s;
 	pid_t pid = fork();
@@ -583,10 +592,10 @@ static void test_forged_frame(void)
 	do {
 		ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
 		waitpid(pid, &status, 0);
-		ptrace(PTRACE_GETREGS, pid, NULL, &regs);
-	} while (WIFSTOPPED(status) && regs.orig_rax != SYS_readv);
-	regs.rip = 0xffffffffff600000;
-	ptrace(PTRACE_SETREGS, pid, NULL, &regs);
+		ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &all);
+	} while (WIFSTOPPED(status) && regs.REG_CALL != SYS_readv);
+	regs.REG_PC = 0xffffffffff600000;
+	ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &all);
 
 	session_begin(&s, setup_of(500, 1u << 20));
 	toggle(s.fd, KSTRATA_IOC_START);
@@ -602,7 +611,6 @@ static void test_forged_frame(void)
 		"%u samples, %u refused, %u forged", st.samples, st.refused,
 		st.forged);
 	session_end(&s);
-#endif
 }
 
 /* ---- the other ways to be run ------------------------------------------ */

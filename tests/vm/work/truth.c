@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A program whose true profile is known: four threads call hot_a and hot_b from
- * one place, with the same loop in both and 7:3 of its rounds, in slices of
- * random length. Ends after SECONDS of CPU time and prints what the kernel
- * accounted to it:
+ * A program whose true profile is known (see hot.h), in four threads. Ends after
+ * SECONDS of CPU time and prints what the kernel accounted to it:
  *
  *   truth SECONDS
  *   truth cpu_ns=... rusage_ns=... a=ROUNDS b=ROUNDS
@@ -15,19 +13,13 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#define THREADS 4
-#define SLICE 2000 /* rounds, mean */
+#include "hot.h"
 
-#define noinline __attribute__((noinline, noclone, noipa))
-/* A function that does not touch the stack gets no frame without this. */
-#define frame() __asm__ volatile("" : : "r"(__builtin_frame_address(0)))
+#define THREADS 4
 
 struct thread {
 	pthread_t id;
-	uint64_t seed;
-	uint64_t rounds_a;
-	uint64_t rounds_b;
-	uint64_t sum;
+	struct hot hot;
 };
 
 static int64_t deadline_ns;
@@ -40,52 +32,12 @@ static int64_t cpu_ns(void)
 	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
-static inline __attribute__((always_inline)) uint64_t loop(uint64_t x,
-							   uint64_t rounds)
+__attribute__((noinline)) static void *thread_main(void *arg)
 {
-	for (uint64_t i = 0; i < rounds; i++) {
-		x ^= x << 13;
-		x ^= x >> 7;
-		x ^= x << 17;
-	}
-	return x;
-}
+	struct thread *t = arg;
 
-noinline uint64_t hot_a(uint64_t x, uint64_t rounds);
-noinline uint64_t hot_b(uint64_t x, uint64_t rounds);
-noinline void work(struct thread *t);
-noinline void *thread_main(void *arg);
-
-uint64_t hot_a(uint64_t x, uint64_t rounds)
-{
-	frame();
-	return loop(x, rounds);
-}
-
-uint64_t hot_b(uint64_t x, uint64_t rounds)
-{
-	frame();
-	return loop(x, rounds);
-}
-
-void work(struct thread *t)
-{
-	for (int i = 0; i < 64; i++) {
-		uint64_t slice;
-
-		t->seed = t->seed * UINT64_C(6364136223846793005) + 1;
-		slice = 1 + (t->seed >> 33) % (2 * SLICE / 10);
-		t->sum += hot_a(t->seed | 1, 7 * slice);
-		t->sum += hot_b(t->seed | 1, 3 * slice);
-		t->rounds_a += 7 * slice;
-		t->rounds_b += 3 * slice;
-	}
-}
-
-void *thread_main(void *arg)
-{
 	while (cpu_ns() < deadline_ns)
-		work(arg);
+		work(&t->hot);
 	return arg;
 }
 
@@ -101,15 +53,15 @@ int main(int argc, char **argv)
 	}
 	deadline_ns = (int64_t)(atof(argv[1]) * 1e9);
 	for (int i = 0; i < THREADS; i++) {
-		threads[i].seed = (uint64_t)i + 1;
+		threads[i].hot.seed = (uint64_t)i + 1;
 		if (pthread_create(&threads[i].id, NULL, thread_main,
 				   &threads[i]))
 			return 1;
 	}
 	for (int i = 0; i < THREADS; i++) {
 		pthread_join(threads[i].id, NULL);
-		a += threads[i].rounds_a;
-		b += threads[i].rounds_b;
+		a += threads[i].hot.rounds_a;
+		b += threads[i].hot.rounds_b;
 	}
 	getrusage(RUSAGE_SELF, &ru);
 	printf("truth cpu_ns=%lld rusage_ns=%lld a=%llu b=%llu\n",
