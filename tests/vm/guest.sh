@@ -4,7 +4,10 @@
 # and boot a kernel with it. Nothing is mounted, installed or written outside
 # of the directory given.
 #
-# The caller sets top, the project's directory.
+# The caller sets top, the project's directory, and for another architecture than
+# amd64 GUEST_ARCH and GUEST_BUSYBOX, a static busybox for it: its guests have
+# nothing else but the workloads and helpers.
+GUEST_ARCH=${GUEST_ARCH:-amd64}
 
 # The guest's programs that are not the project's.
 GUEST_PROGRAMS="awk dd curl setpriv gzip sha256sum sort perf"
@@ -36,6 +39,22 @@ guest_tree()
 	for link in bin sbin lib lib64; do
 		ln -s "usr/$link" "$1/$link"
 	done
+	if [ "$GUEST_ARCH" = amd64 ]; then
+		guest_host_programs "$1" "$2"
+	else
+		cp "$GUEST_BUSYBOX" "$1/busybox/busybox"
+		ln -s /busybox/busybox "$1/usr/bin/sh"
+		guest_work "$1" "$2/vm/work-$GUEST_ARCH"
+	fi
+	echo 'root:x:0:0::/:/bin/sh
+nobody:x:65534:65534::/:/bin/sh' >"$1/etc/passwd"
+	echo 'root:x:0:
+nogroup:x:65534:' >"$1/etc/group"
+	echo '127.0.0.1 localhost' >"$1/etc/hosts"
+}
+
+guest_host_programs()
+{
 	cp "$(command -v busybox)" "$1/busybox/busybox"
 	# Not busybox: its shell would run its own dd rather than the real one.
 	guest_file "$1" /bin/dash /usr/bin/sh
@@ -43,16 +62,16 @@ guest_tree()
 		guest_file "$1" "$(PATH=/usr/bin:/bin command -v "$program")" \
 			"/usr/bin/$program"
 	done
-	echo 'root:x:0:0::/:/bin/sh
-nobody:x:65534:65534::/:/bin/sh' >"$1/etc/passwd"
-	echo 'root:x:0:
-nogroup:x:65534:' >"$1/etc/group"
-	echo '127.0.0.1 localhost' >"$1/etc/hosts"
 	for program in kstratad kstrata; do
 		[ ! -e "$2/$program" ] ||
 			guest_file "$1" "$2/$program" "/usr/bin/$program"
 	done
-	for program in "$2"/vm/work/*; do
+	guest_work "$1" "$2/vm/work"
+}
+
+guest_work()
+{
+	for program in "$2"/*; do
 		[ ! -x "$program" ] ||
 			guest_file "$1" "$program" "/usr/bin/${program##*/}"
 	done
@@ -96,15 +115,30 @@ guest_boot()
 	shift 5
 	: >"$gb_console"
 	: >"$gb_results"
-	# no_timer_check: on a busy host an emulated timer is late enough for the
-	# kernel to take it for a broken one.
+	if [ "$GUEST_ARCH" = arm64 ]; then
+		# Its second port is of another kind. To sign return addresses
+		# as the architecture describes it takes an emulator for ever.
+		set -- aarch64 -machine virt,gic-version=3 \
+			-cpu max,pauth-impdef=on \
+			-serial "file:$gb_console" \
+			-chardev "file,id=results,path=$gb_results" \
+			-device pci-serial,chardev=results "$@"
+		gb_append="console=ttyAMA0 results=ttyS0"
+	else
+		# no_timer_check: on a busy host an emulated timer is late
+		# enough for the kernel to take it for a broken one.
+		set -- x86_64 -cpu max -serial "file:$gb_console" \
+			-serial "file:$gb_results" "$@"
+		gb_append="console=ttyS0 results=ttyS1 no_timer_check"
+	fi
+	gb_qemu=qemu-system-$1
+	shift
 	# --foreground: stay in the caller's process group, which is what is
 	# killed when the tests are interrupted.
-	timeout --foreground -k 5 "$gb_seconds" qemu-system-x86_64 \
+	timeout --foreground -k 5 "$gb_seconds" "$gb_qemu" \
 		-m 1024 -nodefaults -display none -no-reboot \
 		-kernel "$gb_kernel"/boot/vmlinuz-* -initrd "$gb_image" \
-		-append "console=ttyS0 panic=-1 oops=panic no_timer_check${GUEST_APPEND:+ $GUEST_APPEND}" \
-		-serial "file:$gb_console" -serial "file:$gb_results" \
+		-append "$gb_append panic=-1 oops=panic${GUEST_APPEND:+ $GUEST_APPEND}" \
 		"$@" </dev/null
 }
 

@@ -3,10 +3,10 @@
 #
 # Boot a Debian kernel with the project in it and run one of the guest's scripts.
 #
-#   run.sh SERIES MODE     SERIES: 6.1, 6.12; MODE: accurate, smp, objects
+#   run.sh SERIES MODE     SERIES: as kernels.sh has them
 #
-# accurate, objects: one CPU whose clock counts instructions, not the host's time.
-# smp: two CPUs.
+# MODE accurate, objects: one CPU whose clock counts instructions, not the host's
+#      time. smp: two CPUs. matrix: two CPUs and the essentials, for many kernels.
 #
 # Prints what the guest reported and "not ok" for what went wrong besides. Needs
 # a built user space (make userspace) and BUILD, its directory (default build).
@@ -20,6 +20,13 @@ build=${BUILD:-build}
 case $build in /*) ;; *) build=$top/$build ;; esac
 . "$top/tests/vm/guest.sh"
 
+case $series in
+*-arm64)
+	GUEST_ARCH=arm64
+	GUEST_BUSYBOX=$(sh "$top/tests/vm/busybox.sh" arm64)
+	;;
+esac
+
 case $mode in
 accurate|objects)
 	# sleep=off: idle time passes at once.
@@ -28,8 +35,12 @@ accurate|objects)
 	seconds=900
 	;;
 smp)
-	set -- -accel tcg,thread=multi -cpu max -smp 2
+	set -- -accel tcg,thread=multi -smp 2
 	seconds=400
+	;;
+matrix)
+	set -- -accel tcg,thread=multi -smp 2
+	seconds=300
 	;;
 *)
 	echo "run.sh: unknown mode: $mode" >&2
@@ -42,7 +53,7 @@ module=$(sh "$top/tests/vm/module.sh" "$series" 2>/dev/null) || {
 	echo "not ok the module builds for $series"
 	exit 1
 }
-sh "$top/tests/vm/work.sh"
+sh "$top/tests/vm/work.sh" "$GUEST_ARCH"
 
 dir=$build/vm/$series-$mode
 mkdir -p "$dir"
