@@ -27,11 +27,12 @@ FIRST="deps build"
 # These two run side by side.
 HOST="lint build-clang unit unit-asan dkms serve web"
 GUESTS="module vm-6.12-smp vm-6.1-smp vm-6.12-accurate vm-6.1-accurate
-	vm-6.12-objects"
+	vm-6.12-objects vm-5.10 vm-6.12-rt vm-7.3 vm-arm64"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
 NEED_BUILD="unit unit-asan serve web vm-6.12-smp vm-6.1-smp
-	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects quickstart"
+	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-5.10 vm-6.12-rt
+	vm-7.3 quickstart"
 
 # ---- the steps -------------------------------------------------------------
 
@@ -149,9 +150,31 @@ step_vm_6_12_smp()
 	guest_step 6.12 smp
 }
 
+<<<<<<< HEAD
 step_vm_6_12_objects()
 {
 	guest_step 6.12 objects
+=======
+step_vm_5_10()
+{
+	guest_step 5.10 matrix
+}
+
+step_vm_6_12_rt()
+{
+	guest_step 6.12-rt matrix
+}
+
+step_vm_7_3()
+{
+	guest_step 7.3 matrix
+}
+
+step_vm_arm64()
+{
+	# Nothing of the daemon is in it.
+	sh tests/vm/run.sh 6.12-arm64 matrix
+>>>>>>> 0b7106d (tests: Four more kernels in the guests' lane)
 }
 
 step_quickstart()

@@ -38,9 +38,9 @@ for source in "$top"/tests/vm/work/*.c; do
 done
 
 # No 32-bit library, and so no header, is needed for it.
-program=$build/vm/work/spin32
+program=$dir/spin32
 source=$top/tests/vm/work32/spin32.c
-if [ "$(uname -m)" = x86_64 ] &&
+if [ "${dir##*/}" = work ] && [ "$(uname -m)" = x86_64 ] &&
 		[ -n "$(find "$source" -newer "$program" 2>/dev/null || echo 1)" ]; then
 	gcc -m32 -std=c11 -Wall -Wextra -Werror -O1 -ffreestanding -nostdlib \
 		-static -fno-pic -no-pie -fno-omit-frame-pointer \
