@@ -150,11 +150,11 @@ step_vm_6_12_smp()
 	guest_step 6.12 smp
 }
 
-<<<<<<< HEAD
 step_vm_6_12_objects()
 {
 	guest_step 6.12 objects
-=======
+}
+
 step_vm_5_10()
 {
 	guest_step 5.10 matrix
@@ -174,7 +174,6 @@ step_vm_arm64()
 {
 	# Nothing of the daemon is in it.
 	sh tests/vm/run.sh 6.12-arm64 matrix
->>>>>>> 0b7106d (tests: Four more kernels in the guests' lane)
 }
 
 step_quickstart()
