@@ -14,6 +14,7 @@ has_truth()
 check "the module loads" insmod /kstrata.ko
 abuse >&3 || note "abuse failed"
 objects >&3 || note "objects failed"
+objlimits >&3 || note "objlimits failed"
 abuse hotplug >&3 || note "abuse hotplug failed"
 check_genl()
 {

@@ -166,7 +166,7 @@ static void test_hold(void)
 	copy_self(DIR "/hold/held", 0755);
 	log_begin(&log, 0);
 	pid = run(DIR "/hold/held");
-	watch(&log, pid, 20);
+	watch(&log, pid, 20, true);
 	reap(pid);
 	since = now_ns();
 	r = umount(DIR "/hold");
@@ -237,7 +237,7 @@ static void test_errors(void)
 	log_begin(&log, 0);
 	copy_self(DIR "/errors", 0755);
 	pid = run(DIR "/errors");
-	watch(&log, pid, 20);
+	watch(&log, pid, 20, true);
 	reap(pid);
 	log_stop(&log);
 	b = burned(&log, pid);
@@ -318,7 +318,7 @@ static void test_access(void)
 			_exit(126);
 		log_begin(&log, 0);
 		pid = run(DIR "/secret");
-		watch(&log, pid, 20);
+		watch(&log, pid, 20, true);
 		reap(pid);
 		log_stop(&log);
 		b = burned(&log, pid);

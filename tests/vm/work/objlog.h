@@ -186,36 +186,6 @@ static inline void log_begin(struct log *log, uint32_t objects)
 	toggle(log->s.fd, KSTRATA_IOC_START);
 }
 
-/* So many samples of pid in user code, or ten seconds. */
-static inline void watch(struct log *log, pid_t pid, unsigned int samples)
-{
-	for (int i = 0; i < 500; i++) {
-		unsigned int n = 0;
-
-		nap_ms(20);
-		drain_all(log);
-		for (size_t k = 0; k < log->nr_seen; k++)
-			n += log->seen[k].pid == (uint32_t)pid &&
-			     log->seen[k].user;
-		if (n >= samples)
-			break;
-	}
-}
-
-static inline void log_stop(struct log *log)
-{
-	toggle(log->s.fd, KSTRATA_IOC_STOP);
-	drain_all(log);
-	verdict(!log->unsound, "OBJECT records are sound", "one is not");
-}
-
-static inline void log_end(struct log *log)
-{
-	session_end(&log->s);
-	free(log->seen);
-	free(log->met);
-}
-
 static inline uint32_t id_of(uint64_t frame)
 {
 	return frame & KSTRATA_FRAME_OBJECT ?
@@ -255,6 +225,96 @@ static inline const struct met *meaning(const struct log *log, uint32_t id,
 			best = m;
 	}
 	return best;
+}
+
+/* Where burn() is in the file of this program, by its program headers. */
+static inline void burn_range(uint64_t *from, uint64_t *until)
+{
+	const ElfW(Phdr) *p = (const void *)getauxval(AT_PHDR);
+	unsigned long n = getauxval(AT_PHNUM);
+	uint64_t a = (uint64_t)(uintptr_t)__start_burn_text;
+
+	for (; n; n--, p++)
+		if (p->p_type == PT_LOAD && a >= p->p_vaddr &&
+		    a < p->p_vaddr + p->p_memsz) {
+			*from = a - p->p_vaddr + p->p_offset;
+			*until = *from - a +
+				 (uint64_t)(uintptr_t)__stop_burn_text;
+			return;
+		}
+	*from = *until = 0;
+}
+
+struct burned {
+	unsigned int samples;	/* of the process, in user code */
+	unsigned int right;	/* whose leaf is burn() of the file */
+	unsigned int wrong;	/* ... of another, or where burn() is, raw */
+	uint32_t id;
+	const struct met *met;
+};
+
+static inline struct burned burned(const struct log *log, pid_t pid)
+{
+	uint64_t at = (uint64_t)(uintptr_t)__start_burn_text;
+	struct burned b = { 0 };
+	uint64_t from, until;
+
+	burn_range(&from, &until);
+	for (size_t i = 0; i < log->nr_seen; i++) {
+		const struct seen *s = &log->seen[i];
+		uint64_t leaf = s->frames[0];
+
+		if (s->pid != (uint32_t)pid || !s->user || !s->nr)
+			continue;
+		b.samples++;
+		if (s->lookup != KSTRATA_LOOKUP_DONE)
+			continue;
+		if (!id_of(leaf)) {
+			leaf &= ~KSTRATA_FRAME_KIND;
+			b.wrong += leaf >= at && leaf < at + until - from;
+			continue;
+		}
+		if (offset_of(leaf) < from || offset_of(leaf) >= until)
+			continue;
+		if (!b.id)
+			b.id = id_of(leaf);
+		b.right += id_of(leaf) == b.id;
+		b.wrong += id_of(leaf) != b.id;
+		b.met = meaning(log, b.id, s->time);
+	}
+	return b;
+}
+
+/*
+ * Until there are so many samples of pid in user code, of burn() if it burns; or
+ * for a minute, which the slowest of kernels does not need.
+ */
+static inline void watch(struct log *log, pid_t pid, unsigned int samples,
+			 bool burns)
+{
+	for (int i = 0; i < 3000; i++) {
+		struct burned b;
+
+		nap_ms(20);
+		drain_all(log);
+		b = burned(log, pid);
+		if ((burns ? b.right : b.samples) >= samples)
+			break;
+	}
+}
+
+static inline void log_stop(struct log *log)
+{
+	toggle(log->s.fd, KSTRATA_IOC_STOP);
+	drain_all(log);
+	verdict(!log->unsound, "OBJECT records are sound", "one is not");
+}
+
+static inline void log_end(struct log *log)
+{
+	session_end(&log->s);
+	free(log->seen);
+	free(log->met);
 }
 
 /* ---- the ioctl ----------------------------------------------------------- */
@@ -297,56 +357,6 @@ static inline bool same_content(int fd)
 	}
 	close(self);
 	return same;
-}
-
-/* Where burn() is in the file of this program, by its program headers. */
-static inline void burn_range(uint64_t *from, uint64_t *until)
-{
-	const ElfW(Phdr) *p = (const void *)getauxval(AT_PHDR);
-	unsigned long n = getauxval(AT_PHNUM);
-	uint64_t a = (uint64_t)(uintptr_t)__start_burn_text;
-
-	for (; n; n--, p++)
-		if (p->p_type == PT_LOAD && a >= p->p_vaddr &&
-		    a < p->p_vaddr + p->p_memsz) {
-			*from = a - p->p_vaddr + p->p_offset;
-			*until = *from - a +
-				 (uint64_t)(uintptr_t)__stop_burn_text;
-			return;
-		}
-	*from = *until = 0;
-}
-
-struct burned {
-	unsigned int samples;	/* of the process, in user code, looked up */
-	unsigned int right;	/* whose leaf is burn() of the file */
-	uint32_t id;
-	const struct met *met;
-};
-
-static inline struct burned burned(const struct log *log, pid_t pid)
-{
-	struct burned b = { 0 };
-	uint64_t from, until;
-
-	burn_range(&from, &until);
-	for (size_t i = 0; i < log->nr_seen; i++) {
-		const struct seen *s = &log->seen[i];
-		uint64_t leaf = s->frames[0];
-
-		if (s->pid != (uint32_t)pid || !s->user ||
-		    s->lookup != KSTRATA_LOOKUP_DONE || !s->nr)
-			continue;
-		b.samples++;
-		if (!id_of(leaf) || offset_of(leaf) < from ||
-		    offset_of(leaf) >= until)
-			continue;
-		if (!b.id)
-			b.id = id_of(leaf);
-		b.right += id_of(leaf) == b.id;
-		b.met = meaning(log, b.id, s->time);
-	}
-	return b;
 }
 
 #endif
