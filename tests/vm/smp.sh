@@ -49,6 +49,9 @@ if daemon_start /tmp/store --hz 199 --sync 1s; then
 	middle=$(now_ms)
 	check "the daemon has the load" has_truth "$from" "$middle"
 
+	# Longer lives than in objects.sh: here the host's load counts.
+	short_lived 4 8 60
+
 	kill -9 "$daemon"
 	wait "$daemon" 2>/dev/null
 	check "a daemon starts after kill -9" \
