@@ -95,7 +95,8 @@ static bool look_up(struct lookup *l, u64 pc, struct span *span)
 	struct vm_area_struct *vma = kst_vma_lookup(l->mm, pc);
 	unsigned long vdso;
 
-	if (!vma)
+	/* A stack that grows, under the read lock, is in the tree too early. */
+	if (!vma || pc - vma->vm_start >= vma->vm_end - vma->vm_start)
 		return false;
 	*span = (struct span){
 		.start = vma->vm_start,

@@ -134,6 +134,37 @@ static void test_namespace(void)
 	log_end(&log);
 }
 
+/* Layers as containers have them: the file is the top's, whoever has its pages. */
+static void test_overlay(void)
+{
+	struct stat st = { 0 };
+	struct log log;
+	pid_t pid;
+
+	mkdir(DIR "/layers", 0755);
+	mount("layers", DIR "/layers", "tmpfs", 0, NULL);
+	mkdir(DIR "/layers/lower", 0755);
+	mkdir(DIR "/layers/upper", 0755);
+	mkdir(DIR "/layers/work", 0755);
+	mkdir(DIR "/layers/top", 0755);
+	copy_self(DIR "/layers/lower/program", 0755);
+	if (mount("overlay", DIR "/layers/top", "overlay", 0,
+		  "lowerdir=" DIR "/layers/lower,upperdir=" DIR
+		  "/layers/upper,workdir=" DIR "/layers/work")) {
+		printf("# no overlay file system here: %s\n", strerror(errno));
+		umount(DIR "/layers");
+		return;
+	}
+	stat(DIR "/layers/top/program", &st);
+	log_begin(&log, 0);
+	pid = run(DIR "/layers/top/program");
+	check_program(&log, pid, "program on an overlay",
+		      DIR "/layers/top/program", &st);
+	log_end(&log);
+	umount(DIR "/layers/top");
+	umount(DIR "/layers");
+}
+
 static void test_memfd(void)
 {
 	struct log log;
@@ -236,9 +267,14 @@ static void test_dynamic(void)
 	verdict(frames >= 100 && right == frames,
 		"dynamic program: every object frame is in /proc/PID/maps",
 		"%u of %u", right, frames);
+#ifdef __x86_64__
+	/* The arm64 guest's shell is a static busybox. */
 	verdict(libc && other,
 		"dynamic program: both its own file and a library",
 		"%u in libc, %u in the program", libc, other);
+#else
+	printf("# %u frames in a libc, %u in a shell\n", libc, other);
+#endif
 	fclose(copy);
 	log_end(&log);
 }
@@ -432,6 +468,7 @@ int main(int argc, char **argv)
 	test_dynamic();
 	test_deleted();
 	test_namespace();
+	test_overlay();
 	test_memfd();
 	test_no_file();
 	test_storm();

@@ -156,15 +156,22 @@ static void test_eviction(void)
 
 static void test_hold(void)
 {
+	struct kstrata_object_get g;
 	struct log log;
+	uint32_t again;
 	pid_t pid;
 	int64_t since;
 	int r;
 
+	copy_self(DIR "/again", 0755);
 	mkdir(DIR "/hold", 0755);
 	mount("hold", DIR "/hold", "tmpfs", 0, NULL);
 	copy_self(DIR "/hold/held", 0755);
 	log_begin(&log, 0);
+	pid = run(DIR "/again");
+	watch(&log, pid, 20, true);
+	reap(pid);
+	again = burned(&log, pid).id;
 	pid = run(DIR "/hold/held");
 	watch(&log, pid, 20, true);
 	reap(pid);
@@ -184,6 +191,21 @@ static void test_hold(void)
 			(int64_t)KSTRATA_OBJECT_HOLD_NS - INT64_C(1000000000),
 		"and not before its time", "after %lld ms",
 		(long long)(now_ns() - since) / 1000000);
+	r = get(log.s.fd, again, 0, NULL, 0, &g);
+	verdict(r < 0 && errno == ENODATA && g.ino,
+		"let go, it cannot be opened: ENODATA", "%s",
+		r ? strerror(errno) : "success");
+	pid = run(DIR "/again");
+	watch(&log, pid, 20, true);
+	reap(pid);
+	verdict(burned(&log, pid).id == again,
+		"a file met again has the number it had", "%u, not %u",
+		burned(&log, pid).id, again);
+	r = get(log.s.fd, again, 0, NULL, 0, &g);
+	verdict(!r && same_content(g.fd), "and can be opened after all", "%s",
+		r ? strerror(errno) : "another file");
+	if (!r)
+		close(g.fd);
 	log_stop(&log);
 	log_end(&log);
 }
