@@ -63,6 +63,11 @@ cp "$top/tests/vm/guest-lib.sh" "$dir/tree/"
 cp "$top/tests/vm/$mode.sh" "$dir/tree/test"
 cp "$top/tests/vm/init" "$dir/tree/init"
 chmod 755 "$dir/tree/init"
+# The kernels that we build ourselves have no modules.
+case $mode-$series in
+smp-debug|smp-races) ;;
+smp-*) guest_modules "$dir/tree" "$kernel" overlay ;;
+esac
 guest_pack "$dir/tree" "$dir/image"
 rm -rf "$dir/tree"
 
