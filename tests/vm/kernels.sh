@@ -206,7 +206,7 @@ case ${2:-} in
 debug|races)
 	# Built rather than fetched.
 	what=$1
-	[ "$what" != headers ] || what=get
+	[ "$what" != headers ] || what="get"
 	exec sh "$(dirname "$0")/../kernel/debug-kernel.sh" "$what" "$2"
 	;;
 esac

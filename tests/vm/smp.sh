@@ -36,7 +36,7 @@ if daemon_start /tmp/store --hz 199 --sync 1s; then
 	refused "rmmod while the daemon samples" rmmod kstrata
 	truth 300 >/dev/null &
 	load=$!
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		echo 0 >/sys/devices/system/cpu/cpu1/online
 		sleep 0.3
 		echo 1 >/sys/devices/system/cpu/cpu1/online
