@@ -18,8 +18,8 @@ u16 kst_stack_kernel(struct pt_regs *regs, u64 *out, u16 max, u8 *reason);
 
 /*
  * User frames of current from regs (user mode) outwards by frame pointers, at
- * most max (at least 1), to out, none with a bit of KSTRATA_FRAME_KIND set. current must have an mm
- * of its own.
+ * most max (at least 1), to out, none with a bit of KSTRATA_FRAME_KIND set.
+ * current must have an mm of its own.
  */
 u16 kst_stack_user(struct pt_regs *regs, u64 *out, u16 max, u8 *reason);
 
