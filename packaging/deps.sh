@@ -28,6 +28,7 @@ TEST="clang:clang clang-tidy:clang-tidy g++:g++ golang-go:go
 	qemu-system-arm:qemu-system-aarch64
 	python3:python3 nodejs:node npm:npm node-typescript:tsc
 	esbuild:esbuild chromium:chromium"
+BENCH="bpftrace linux-perf"
 
 usage()
 {
@@ -44,6 +45,7 @@ for arg in "$@"; do
 	vm) names="$names $VM" ;;
 	kernel) names="$names $KERNEL" ;;
 	test) names="$names $TEST" ;;
+	bench) names="$names $BENCH" ;;
 	-h|--help) usage; exit 0 ;;
 	*) usage >&2; exit 2 ;;
 	esac

@@ -27,12 +27,12 @@ FIRST="deps build"
 # These two run side by side.
 HOST="lint build-clang unit unit-asan dkms serve web"
 GUESTS="module vm-6.12-smp vm-6.1-smp vm-6.12-accurate vm-6.1-accurate
-	vm-6.12-objects vm-5.10 vm-6.12-rt vm-7.3 vm-arm64"
+	vm-6.12-objects vm-5.10 vm-6.12-rt vm-7.3 vm-arm64 bench-smoke"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
 NEED_BUILD="unit unit-asan serve web vm-6.12-smp vm-6.1-smp
 	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-5.10 vm-6.12-rt
-	vm-7.3 quickstart"
+	vm-7.3 bench-smoke quickstart"
 
 # ---- the steps -------------------------------------------------------------
 
@@ -153,6 +153,11 @@ step_vm_6_12_smp()
 step_vm_6_12_objects()
 {
 	guest_step 6.12 objects
+}
+
+step_bench_smoke()
+{
+	sh tests/bench/kernel/run.sh smoke
 }
 
 step_vm_5_10()

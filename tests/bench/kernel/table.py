@@ -78,7 +78,13 @@ def stacks(part, results):
             verdict(cost < theirs,
                     f"{load}, {depth} user frames: a sample costs less than perf's",
                     f"{cost:.0f} instructions, perf {theirs:.0f}")
-            print(f"# {load}: {cost:.0f} instructions per sample, perf {theirs:.0f}")
+            found = per_sample(objects, base)
+            verdict(named and found < theirs,
+                    f"{load}, {depth} user frames: so does one with objects",
+                    f"{found:.0f} instructions, {objects['raw_frames']} frames "
+                    f"raw, perf {theirs:.0f}")
+            print(f"# {load}: {cost:.0f} instructions per sample, "
+                  f"{found:.0f} with objects, perf {theirs:.0f}")
     text_table("Instructions per sample, the kernel's half alone",
                ["load", "kernel frames", "perf's", "user frames",
                 "in our handler", "kstrata", "objects", "perf", "bpftrace",
