@@ -279,6 +279,54 @@ static void test_dynamic(void)
 	log_end(&log);
 }
 
+#ifdef __x86_64__
+/* Most of its system calls' samples are from within the kernel. */
+static void test_vdso32(void)
+{
+	unsigned int vdso = 0, own = 0, wrong = 0;
+	struct kstrata_object_get g;
+	struct log log;
+	pid_t pid;
+	int r;
+
+	log_begin(&log, 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execl("/usr/bin/spin32", "spin32", "vdso", NULL);
+		_exit(127);
+	}
+	watch(&log, pid, 100, false);
+	reap(pid);
+	log_stop(&log);
+	for (size_t i = 0; i < log.nr_seen; i++) {
+		const struct seen *s = &log.seen[i];
+
+		if (s->pid != (uint32_t)pid || !s->nr ||
+		    s->lookup != KSTRATA_LOOKUP_DONE)
+			continue;
+		for (int k = 0; k < s->nr; k++) {
+			uint32_t id = id_of(s->frames[k]);
+			const struct met *m = meaning(&log, id, s->time);
+
+			vdso += id == KSTRATA_OBJECT_VDSO32 &&
+				offset_of(s->frames[k]) < 1 << 16;
+			own += m && !strcmp(m->path, "/usr/bin/spin32");
+			wrong += s->frames[k] >> 61 == 2;
+		}
+	}
+	verdict(vdso && own && !wrong,
+		"the 32-bit vDSO: frames are offsets in its image",
+		"%u, %u of the program, %u nowhere", vdso, own, wrong);
+	r = get(log.s.fd, KSTRATA_OBJECT_VDSO32, KSTRATA_OBJECT_GET_NO_FD,
+		NULL, 0, &g);
+	verdict(!r && g.kind == KSTRATA_OBJECT_VDSO32,
+		"the 32-bit vDSO has a number of its own", "%s",
+		r ? strerror(errno) : "success");
+	log_end(&log);
+}
+#endif
+
 struct kinds {
 	unsigned int anon;
 	unsigned int vdso;
@@ -471,6 +519,9 @@ int main(int argc, char **argv)
 	test_overlay();
 	test_memfd();
 	test_no_file();
+#ifdef __x86_64__
+	test_vdso32();
+#endif
 	test_storm();
 	return failed;
 }
