@@ -36,6 +36,9 @@ note "$(uname -srvm)"
 check "the module loads" insmod /kstrata.ko
 abuse >&3 || note "abuse failed"
 abuse hotplug >&3 || note "abuse hotplug failed"
+sampler >&3 || note "sampler failed"
+genl >&3 || note "genl failed"
+objects >&3 || note "objects failed"
 chmod 666 /dev/kstrata
 su -s /bin/sh nobody -c "abuse denied" >&3
 chmod 600 /dev/kstrata
