@@ -5,8 +5,8 @@
 # of the directory given.
 #
 # The caller sets top, the project's directory, and for another architecture than
-# amd64 GUEST_ARCH and GUEST_BUSYBOX, a static busybox for it: its guests have
-# nothing else but the workloads and helpers.
+# amd64 GUEST_ARCH and GUEST_USERLAND, a directory of tests/vm/userland.sh: such a
+# guest has nothing else but a C library and the workloads and helpers.
 GUEST_ARCH=${GUEST_ARCH:-amd64}
 
 # The guest's programs that are not the project's.
@@ -42,8 +42,10 @@ guest_tree()
 	if [ "$GUEST_ARCH" = amd64 ]; then
 		guest_host_programs "$1" "$2"
 	else
-		cp "$GUEST_BUSYBOX" "$1/busybox/busybox"
-		ln -s /busybox/busybox "$1/usr/bin/sh"
+		cp "$GUEST_USERLAND/busybox" "$1/busybox/busybox"
+		cp "$GUEST_USERLAND/dash" "$1/usr/bin/sh"
+		cp -L /usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1 \
+			/usr/aarch64-linux-gnu/lib/libc.so.6 "$1/usr/lib/"
 		guest_work "$1" "$2/vm/work-$GUEST_ARCH"
 	fi
 	echo 'root:x:0:0::/:/bin/sh

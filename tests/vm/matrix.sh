@@ -22,7 +22,8 @@ daemon_share()
 		END { printf "%.3f %.3f", (a + b) / 1e9, a / (a + b + !(a + b)) }
 		' /tmp/folded)
 	note "the daemon: hot_a ${shares#* } of ${shares% *} s"
-	holds "${shares% *} > 1 && ${shares#* } > 0.65 && ${shares#* } < 0.75"
+	# Not tight: the host stalls the guest's CPUs, and a sample can be long.
+	holds "${shares% *} > 1 && ${shares#* } > 0.6 && ${shares#* } < 0.8"
 }
 
 cycles()
@@ -34,15 +35,15 @@ cycles()
 
 note "$(uname -srvm)"
 check "the module loads" insmod /kstrata.ko
-abuse >&3 || note "abuse failed"
-abuse hotplug >&3 || note "abuse hotplug failed"
-sampler >&3 || note "sampler failed"
-genl >&3 || note "genl failed"
-objects >&3 || note "objects failed"
+# The exit code 1 has been told why.
+for program in abuse "abuse hotplug" sampler genl objects objlimits "shares 5"; do
+	$program >&3
+	rc=$?
+	[ $rc -le 1 ] || not_ok "$program ends" "exit code $rc"
+done
 chmod 666 /dev/kstrata
 su -s /bin/sh nobody -c "abuse denied" >&3
 chmod 600 /dev/kstrata
-shares 5 >&3 || note "shares failed"
 if command -v kstratad >/dev/null; then
 	check "the daemon measures 70 %" daemon_share
 fi

@@ -23,7 +23,7 @@ case $build in /*) ;; *) build=$top/$build ;; esac
 case $series in
 *-arm64)
 	GUEST_ARCH=arm64
-	GUEST_BUSYBOX=$(sh "$top/tests/vm/busybox.sh" arm64)
+	GUEST_USERLAND=$(sh "$top/tests/vm/userland.sh" arm64)
 	;;
 esac
 
