@@ -8,6 +8,7 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 
+#include "compat/floor.h"
 #include "probes.h"
 
 #define KST_RELEASE "0.1.0"

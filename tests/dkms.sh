@@ -49,5 +49,16 @@ for series in 6.1 6.12; do
 		failed=1
 	fi
 done
+# Older than what it is written for: not even tried.
+refusal=$(dkms build --dkmstree "$work/tree" --sourcetree "$work/src" \
+	-m kstrata -v "$version" -k 5.9.16-amd64 \
+	--kernelsourcedir "$kernel/headers" 2>&1)
+if [ $? = 77 ]; then
+	echo "ok dkms leaves a kernel before 5.10 alone"
+else
+	echo "$refusal"
+	echo "not ok dkms leaves a kernel before 5.10 alone"
+	failed=1
+fi
 run "dkms remove" remove --all
 exit $failed
