@@ -476,6 +476,7 @@ struct stacks {
 	uint32_t pid;
 	unsigned int samples;
 	unsigned int kernel;	/* with kernel frames */
+	unsigned int whole;	/* with those of readv(), to the outermost */
 	unsigned int user;	/* with user frames */
 	unsigned int refused;	/* with neither user frames nor a way to them */
 	unsigned int forged;	/* with a user frame that claims to be an object */
@@ -495,6 +496,8 @@ static void stacks(const struct kstrata_record *r, void *userdata)
 		return;
 	st->samples++;
 	st->kernel += sample->nr_kernel > 0;
+	st->whole += sample->nr_kernel >= 4 &&
+		     sample->kernel_reason == KSTRATA_REASON_COMPLETE;
 	st->user += sample->nr_user > 0;
 	st->refused += !sample->nr_user &&
 		       sample->user_reason == KSTRATA_REASON_BAD_FRAME;
@@ -558,6 +561,10 @@ static void test_flags(void)
 	st = profile_reader(KSTRATA_SETUP_NO_TASKS);
 	verdict(st.samples && !st.tasks, "NO_TASKS: samples, no TASK records",
 		"%u samples, %u TASK records", st.samples, st.tasks);
+	/* But for what is at the edges of a call. */
+	verdict(st.kernel && st.whole * 10 >= st.kernel * 8,
+		"kernel stacks are walked to their end", "%u of %u", st.whole,
+		st.kernel);
 }
 
 #ifdef __x86_64__
