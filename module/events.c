@@ -151,6 +151,7 @@ void kst_event_throttle(struct kst_cpu *c, u64 period, u64 asked,
 	e->asked = asked;
 	e->handler_ns = handler_ns;
 	raw_write_seqcount_end(&e->seq);
+	/* Whoever sees the mark sees these as well. */
 	smp_mb__before_atomic();
 	set_bit(MARK_THROTTLE, &e->marks);
 	irq_work_queue(&c->session->events.kick);
@@ -176,6 +177,7 @@ static int hotplug(unsigned int cpu, struct hlist_node *node, bool online)
 	if (!c || READ_ONCE(s->state) != KST_RUNNING)
 		return 0;
 	assign_bit(MARK_ONLINE, &c->events.marks, online);
+	/* Whoever sees the mark sees that one as well. */
 	smp_mb__before_atomic();
 	set_bit(MARK_HOTPLUG, &c->events.marks);
 	hurry(s);

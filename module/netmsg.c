@@ -171,9 +171,11 @@ static u64 get_idle(u64 *sum, const struct kst_cpu *c)
 
 	for (tries = 0; tries < 1000; tries++) {
 		since = READ_ONCE(p->idle_since);
+		/* In this order, as the ABI tells everybody to. */
 		smp_rmb();
 		memset(sum, 0, ARRAY_SIZE(stat_at) * sizeof(*sum));
 		add_stats(sum, c);
+		/* And back. */
 		smp_rmb();
 		if (since != IDLE_CHANGING && since == READ_ONCE(p->idle_since))
 			return since;

@@ -50,12 +50,25 @@ void kst_probes_exit(void);
 int kst_probes_hold(struct kst_session *s);
 void kst_probes_drop(struct kst_session *s);
 
+/* The session at or after *i, which becomes its place; NULL: no more. */
+static inline struct kst_session *kst_probes_next(const struct kst_probes *p,
+						  unsigned int *i)
+{
+	struct kst_session *s;
+
+	for (; *i < READ_ONCE(p->end); (*i)++) {
+		s = rcu_dereference_sched(p->running[*i]);
+		if (s)
+			return s;
+	}
+	return NULL;
+}
+
 /*
  * For probes, interrupts off throughout: visit every session that samples.
  * Bound: KSTRATA_SESSIONS_MAX.
  */
 #define kst_for_each_running(s, i)					\
-	for ((i) = 0; (i) < READ_ONCE(kst.probes.end); (i)++)		\
-		if (((s) = rcu_dereference_sched(kst.probes.running[i])))
+	for ((i) = 0; ((s) = kst_probes_next(&kst.probes, &(i))); (i)++)
 
 #endif /* _KST_PROBES_H */

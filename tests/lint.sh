@@ -138,10 +138,48 @@ run_clang_tidy()
 		'-*,bugprone-suspicious-*,-bugprone-suspicious-string-compare,bugprone-infinite-loop,bugprone-too-small-loop-variable,bugprone-sizeof-container,bugprone-string-literal-with-embedded-nul,bugprone-swapped-arguments,bugprone-terminating-continue,bugprone-unused-return-value,misc-redundant-expression,clang-analyzer-core.DivideZero,clang-analyzer-security.*,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,clang-analyzer-deadcode.*'
 }
 
+# The kernel's own script, out of Debian's kernel source where that has been
+# fetched (tests/kernel/debug-kernel.sh does): print its path.
+find_checkpatch()
+{
+	cache=${XDG_CACHE_HOME:-$HOME/.cache}/kstrata
+	# shellcheck disable=SC2012
+	deb=$(ls -t "$cache"/debs/linux-source-6.12_*.deb 2>/dev/null | head -n 1)
+	[ -n "$deb" ] || return 1
+	dir=$cache/checkpatch-${deb#*_}
+	if [ ! -e "$dir" ]; then
+		work=$(mktemp -d "$cache/fetch.XXXXXX")
+		dpkg-deb --fsys-tarfile "$deb" |
+			tar -xO ./usr/src/linux-source-6.12.tar.xz | xz -dc -T0 |
+			tar -x -C "$work" --strip-components=2 --wildcards \
+				'*/scripts/checkpatch.pl' \
+				'*/scripts/spelling.txt' \
+				'*/scripts/const_structs.checkpatch'
+		[ -e "$work/checkpatch.pl" ] && mv -T "$work" "$dir" ||
+			rm -rf "$work"
+	fi
+	[ -e "$dir/checkpatch.pl" ] && echo "$dir/checkpatch.pl"
+}
+
+# Not what only fits the kernel's own tree: versions are ours to ask for, constants
+# of different headers to be compared, and tracepoints' parameters, which differ
+# between versions, are a macro.
+run_checkpatch()
+{
+	files 'module/*.[ch]' 'include/*.h' | xargs perl "$checkpatch" --no-tree \
+		--terse --show-types --quiet --max-line-length=100 --file \
+		--ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON,FUNCTION_ARGUMENTS
+}
+
 check "every file names its licence" spdx
 check "white space" layout
 if have cppcheck; then check cppcheck run_cppcheck; fi
 if have shellcheck; then check shellcheck run_shellcheck; fi
 if have sparse; then check "sparse on the module" run_sparse; fi
+if checkpatch=$(find_checkpatch); then
+	check checkpatch run_checkpatch
+else
+	echo "# there is no checkpatch: the kernel's source has not been fetched"
+fi
 if have clang-tidy; then check clang-tidy run_clang_tidy; fi
 exit $failed

@@ -763,8 +763,8 @@ enum kstrata_attr {
 	KSTRATA_ATTR_HZ			= 2,	/* kstrata_setup.sample_hz */
 	KSTRATA_ATTR_BUDGET		= 3,	/* kstrata_setup.budget */
 	KSTRATA_ATTR_CPUS		= 4,	/* kstrata_configure.cpus: u64s */
-	KSTRATA_ATTR_FILTERS		= 5,	/* nested: type enum
-						 * kstrata_filter_kind, u64 id */
+	/* nested: type enum kstrata_filter_kind, u64 id */
+	KSTRATA_ATTR_FILTERS		= 5,
 	KSTRATA_ATTR_RELEASE		= 32,	/* kstrata_version.release: string */
 	KSTRATA_ATTR_ABI_MAJOR		= 33,
 	KSTRATA_ATTR_ABI_MINOR		= 34,
@@ -773,8 +773,8 @@ enum kstrata_attr {
 	KSTRATA_ATTR_CPUS_POSSIBLE	= 37,	/* how many */
 	KSTRATA_ATTR_CPUS_ONLINE	= 38,	/* how many */
 	KSTRATA_ATTR_STATE		= 39,	/* enum kstrata_state */
-	KSTRATA_ATTR_OPENER		= 40,	/* process id in the initial pid
-						 * namespace */
+	/* process id in the initial pid namespace */
+	KSTRATA_ATTR_OPENER		= 40,
 	KSTRATA_ATTR_FLAGS		= 41,	/* KSTRATA_SETUP_* */
 	KSTRATA_ATTR_GRANTED		= 42,	/* KSTRATA_GRANT_* */
 	KSTRATA_ATTR_RING_BYTES		= 43,	/* as in kstrata_setup, to: */
@@ -782,15 +782,15 @@ enum kstrata_attr {
 	KSTRATA_ATTR_KERNEL_DEPTH	= 45,
 	KSTRATA_ATTR_USER_DEPTH		= 46,
 	KSTRATA_ATTR_OBJECTS		= 47,
-	KSTRATA_ATTR_STATS		= 48,	/* nested: type enum kstrata_stat,
-						 * u64 */
+	/* nested: type enum kstrata_stat, u64 */
+	KSTRATA_ATTR_STATS		= 48,
 	KSTRATA_ATTR_CPU		= 49,
-	KSTRATA_ATTR_PERIOD		= 50,	/* u64: mean ns between samples, in
-						 * force */
+	/* u64: mean ns between samples, in force */
+	KSTRATA_ATTR_PERIOD		= 50,
 	KSTRATA_ATTR_ASKED		= 51,	/* u64: the same, as asked for */
 	KSTRATA_ATTR_THROTTLED		= 52,	/* flag: PERIOD is not ASKED */
-	KSTRATA_ATTR_IDLE_SINCE		= 53,	/* u64: kstrata_ring_producer; it
-						 * belongs to the STATS beside it */
+	/* u64: kstrata_ring_producer; it belongs to the STATS beside it */
+	KSTRATA_ATTR_IDLE_SINCE		= 53,
 	KSTRATA_ATTR_STARTED		= 54,	/* u64: kstrata_ring_producer */
 	KSTRATA_ATTR_HANDLER_NS		= 55,	/* u64: kstrata_throttle */
 	KSTRATA_ATTR_LOST		= 56,	/* u64: records of any type */
