@@ -123,36 +123,53 @@ static bool look_up(struct lookup *l, u64 pc, struct span *span)
  */
 #define SPANS	4
 
+struct spans {
+	struct span span[SPANS];
+	unsigned int next;	/* the one to replace */
+};
+
+/* NULL: there is no mapping at pc. */
+static const struct span *span_of(struct lookup *l, struct spans *s, u64 pc)
+{
+	struct span *at;
+
+	for (at = s->span; at < s->span + SPANS; at++)
+		if (pc - at->start < at->bytes)
+			return at;
+	at = &s->span[s->next];
+	if (!look_up(l, pc, at))
+		return NULL;
+	s->next = (s->next + 1) % SPANS;
+	return at;
+}
+
 /* mmap_lock is held. Bound: nr, times SPANS and one look-up. */
 static void resolve(struct lookup *l, struct kstrata_ring_producer *p,
 		    u64 *frames, u16 nr)
 {
-	struct span spans[SPANS] = { 0 }, *at = spans;
-	unsigned int next = 0, full = 0;
-	u16 i;
+	struct spans spans = { 0 };
+	u16 i = 0;
 
-	for (i = 0; i < nr; i++) {
+	while (i < nr) {
 		/* A return address belongs to the call before it. */
-		u64 addr = frames[i], pc = i ? addr - 1 : addr;
+		const struct span *at = span_of(l, &spans, frames[i] - !!i);
+		u64 start, bytes, move;
+		u16 first = i;
 
-		if (pc - at->start >= at->bytes) {
-			for (at = spans; at < spans + SPANS; at++)
-				if (pc - at->start < at->bytes)
-					break;
-			if (at == spans + SPANS) {
-				at = &spans[next];
-				if (!look_up(l, pc, at)) {
-					frames[i] |= KSTRATA_FRAME_NOWHERE;
-					continue;
-				}
-				next = (next + 1) % SPANS;
-			}
+		if (!at) {
+			frames[i++] |= KSTRATA_FRAME_NOWHERE;
+			continue;
 		}
-		frames[i] = at->base + (addr - at->start);
-		full += at->full;
+		start = at->start;
+		bytes = at->bytes;
+		move = at->base - start;
+		/* All that follow in the same mapping: most do. */
+		do
+			frames[i++] += move;
+		while (i < nr && frames[i] - 1 - start < bytes);
+		if (unlikely(at->full))
+			WRITE_ONCE(p->raw_full, p->raw_full + (i - first));
 	}
-	if (full)
-		WRITE_ONCE(p->raw_full, p->raw_full + full);
 }
 
 /*
