@@ -60,7 +60,11 @@ static void take_stacks(struct kst_cpu *c, struct pt_regs *regs,
 		regs = task_pt_regs(current);
 	if (kst_regs_compat(regs))
 		rec->hdr.flags |= KSTRATA_SAMPLE_COMPAT;
-	if (u->flags & KSTRATA_SETUP_NO_USER)
+	/*
+	 * In exec(), from the new mm to the new registers, these are still the
+	 * old program's. The new one's code is noted among the last steps.
+	 */
+	if (u->flags & KSTRATA_SETUP_NO_USER || !current->mm->start_code)
 		return;
 	frames += rec->nr_kernel;
 	rec->nr_user = kst_stack_user(regs, frames, u->user_depth,

@@ -279,6 +279,41 @@ static void test_dynamic(void)
 	log_end(&log);
 }
 
+/* In exec() a process has, for a while, a new memory and old registers. */
+static void test_exec(void)
+{
+	unsigned int between = 0, astray = 0, fine = 0;
+	struct log log;
+	pid_t pid;
+
+	log_begin(&log, 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execl("/bin/sh", "sh", "-c",
+		      "while :; do /busybox/busybox true; done", NULL);
+		_exit(127);
+	}
+	watch(&log, pid, 200, false);
+	reap(pid);
+	log_stop(&log);
+	for (size_t i = 0; i < log.nr_seen; i++) {
+		const struct seen *s = &log.seen[i];
+
+		if (!s->pid || s->kthread)
+			continue;
+		between += !s->nr;
+		fine += id_of(s->frames[0]) != 0;
+		astray += s->nr && s->frames[0] >> 61 == 2;
+	}
+	/* Its last steps, with all in place but the registers, are few. */
+	verdict(between && fine && astray <= between / 10,
+		"exec(): no frames between the old program and the new",
+		"%u samples without, %u with, %u astray", between, fine,
+		astray);
+	log_end(&log);
+}
+
 #ifdef __x86_64__
 /* Most of its system calls' samples are from within the kernel. */
 static void test_vdso32(void)
@@ -520,6 +555,7 @@ int main(int argc, char **argv)
 	test_overlay();
 	test_memfd();
 	test_no_file();
+	test_exec();
 #ifdef __x86_64__
 	test_vdso32();
 #endif

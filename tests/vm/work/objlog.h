@@ -74,6 +74,7 @@ struct seen {
 	uint8_t lookup;
 	uint8_t nr;		/* of the first user frames */
 	bool user;
+	bool kthread;
 	uint64_t frames[FRAMES];
 };
 
@@ -153,6 +154,7 @@ static inline void note(const struct kstrata_record *r, void *userdata)
 		.pid = sample->pid,
 		.lookup = sample->lookup,
 		.user = r->flags & KSTRATA_SAMPLE_USER,
+		.kthread = r->flags & KSTRATA_SAMPLE_KTHREAD,
 		.nr = sample->nr_user < FRAMES ? sample->nr_user : FRAMES,
 	};
 	memcpy(seen->frames,
