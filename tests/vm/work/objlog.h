@@ -250,7 +250,7 @@ static inline void burn_range(uint64_t *from, uint64_t *until)
 struct burned {
 	unsigned int samples;	/* of the process, in user code */
 	unsigned int right;	/* whose leaf is burn() of the file */
-	unsigned int wrong;	/* ... of another, or where burn() is, raw */
+	unsigned int wrong;	/* ... of another, or in no file */
 	uint32_t id;
 	const struct met *met;
 };
@@ -271,9 +271,11 @@ static inline struct burned burned(const struct log *log, pid_t pid)
 		b.samples++;
 		if (s->lookup != KSTRATA_LOOKUP_DONE)
 			continue;
+		/* A raw one is not wrong: two CPUs have met it at once. */
 		if (!id_of(leaf)) {
-			leaf &= ~KSTRATA_FRAME_KIND;
-			b.wrong += leaf >= at && leaf < at + until - from;
+			b.wrong += leaf & KSTRATA_FRAME_KIND &&
+				   (leaf & ~KSTRATA_FRAME_KIND) - at <
+					   until - from;
 			continue;
 		}
 		if (offset_of(leaf) < from || offset_of(leaf) >= until)
