@@ -190,6 +190,7 @@ keep()
 		cat "$1/.log" >&2
 		die "cannot keep the headers"
 	}
+	cp "$1/.config" "$2/headers/.config"
 	find "$2/headers" -name '*.o' -delete
 	strip "$2/headers/tools/objtool/objtool"
 }
@@ -199,9 +200,11 @@ get()
 	name=$(key_of "$1")
 	dir=$CACHE/kernels/$name
 	mkdir -p "$CACHE/kernels"
-	# One at a time, of all trees that share the cache.
-	exec 9>"$CACHE/kernels/.lock-$1"
-	flock 9
+	if [ ! -e "$dir/headers/Makefile" ]; then
+		# One at a time, of all trees that share the cache.
+		exec 9>"$CACHE/kernels/.lock-$1"
+		flock 9
+	fi
 	if [ ! -e "$dir/headers/Makefile" ]; then
 		version=$(version_of_source)
 		work=$(mktemp -d "$CACHE/kernel.XXXXXX")
