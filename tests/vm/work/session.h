@@ -115,10 +115,12 @@ static inline int toggle(int fd, unsigned long request)
 	return ioctl(fd, request, &sw);
 }
 
-static inline void session_begin(struct session *s, struct kstrata_setup setup)
+/* With the device open already; fd is the session's then. */
+static inline void session_begin_on(struct session *s, int fd,
+				    struct kstrata_setup setup)
 {
 	memset(s, 0, sizeof(*s));
-	s->fd = device();
+	s->fd = fd;
 	if (ioctl(s->fd, KSTRATA_IOC_SETUP, &setup)) {
 		perror("SETUP");
 		exit(1);
@@ -135,6 +137,11 @@ static inline void session_begin(struct session *s, struct kstrata_setup setup)
 		s->consumer[cpu] = c == MAP_FAILED ? NULL : c;
 		s->producer[cpu] = p == MAP_FAILED ? NULL : p;
 	}
+}
+
+static inline void session_begin(struct session *s, struct kstrata_setup setup)
+{
+	session_begin_on(s, device(), setup);
 }
 
 static inline void session_end(struct session *s)
