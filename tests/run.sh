@@ -25,9 +25,10 @@ export KSTRATA_TESTS_STARTED="$started"
 
 FIRST="deps build"
 # These two run side by side.
-HOST="lint build-clang unit unit-asan dkms serve web"
+HOST="lint build-clang unit unit-asan unit-tsan dkms serve web"
 GUESTS="module vm-6.12-smp vm-6.1-smp vm-6.12-accurate vm-6.1-accurate
-	vm-6.12-objects vm-5.10 vm-6.12-rt vm-7.3 vm-arm64 bench-smoke"
+	vm-6.12-objects vm-5.10 vm-6.12-rt vm-7.3 vm-arm64 bench-smoke
+	debug-kernel kunit torture"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
 NEED_BUILD="unit unit-asan serve web vm-6.12-smp vm-6.1-smp
@@ -38,7 +39,7 @@ NEED_BUILD="unit unit-asan serve web vm-6.12-smp vm-6.1-smp
 
 step_deps()
 {
-	sh packaging/deps.sh build module vm test
+	sh packaging/deps.sh build module vm kernel test
 }
 
 step_build()
@@ -90,6 +91,14 @@ step_unit_asan()
 		return 1
 	ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1 \
 		run_unit build/asan
+}
+
+# The code that is shared without locks, two threads racing over it.
+step_unit_tsan()
+{
+	expect "the race builds with ThreadSanitizer" make BUILD=build/tsan \
+		SANITIZE=thread build/tsan/unit/test_ring &&
+		TSAN_OPTIONS=halt_on_error=1 run_unit build/tsan
 }
 
 step_module()
@@ -179,6 +188,23 @@ step_vm_arm64()
 {
 	# Nothing of the daemon is in it.
 	sh tests/vm/run.sh 6.12-arm64 matrix
+}
+
+# The first time this takes about 12 minutes; then it is in the cache.
+step_debug_kernel()
+{
+	expect "a kernel that checks itself builds" \
+		sh tests/kernel/debug-kernel.sh get debug
+}
+
+step_kunit()
+{
+	sh tests/kernel/run.sh debug kunit
+}
+
+step_torture()
+{
+	sh tests/kernel/run.sh debug torture
 }
 
 step_quickstart()
