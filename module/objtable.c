@@ -228,6 +228,23 @@ static void meet_again(struct kst_objtable *t, u32 bucket, struct entry *e,
 	raw_spin_unlock(&t->lock);
 }
 
+/*
+ * For a handler. Whoever holds the lock has interrupts off, so it is not what we
+ * have interrupted, and is done soon: a bucket's ways are all that it looks at.
+ * But its CPU may be a virtual one that does not run: bounded all the same.
+ */
+static bool try_lock(struct kst_objtable *t)
+{
+	int turns;
+
+	for (turns = 0; turns < 100; turns++) {
+		if (raw_spin_trylock(&t->lock))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
 u32 kst_objtable_meet(struct kst_objtable *t, const struct kst_objkey *key,
 		      struct file *file, u64 now, bool *work)
 {
@@ -241,11 +258,7 @@ u32 kst_objtable_meet(struct kst_objtable *t, const struct kst_objkey *key,
 		meet_again(t, bucket, e, stamp, file, now, work);
 		return number_of(stamp);
 	}
-	/*
-	 * Whoever holds the lock has interrupts off, so it is not what we have
-	 * interrupted; but it is not worth waiting for in here.
-	 */
-	if (!raw_spin_trylock(&t->lock))
+	if (!try_lock(t))
 		return 0;
 	id = insert(t, bucket, key, tag, file, now);
 	__set_bit(bucket, t->sets[KST_OBJSET_WORK]);
