@@ -166,7 +166,7 @@ static enum hrtimer_restart tick(struct hrtimer *timer)
 	struct kst_cpu *c = container_of(timer, struct kst_cpu, timer);
 	struct kstrata_ring_producer *p = c->ring.producer;
 	u64 now = ktime_get_ns();
-	u64 took, overrun;
+	u64 done, took, overrun;
 
 	/* The offline callback forgot us, and the timer moved: stop it. */
 	if (WARN_ON_ONCE(smp_processor_id() != c->cpu || !c->busy.running))
@@ -179,12 +179,14 @@ static enum hrtimer_restart tick(struct hrtimer *timer)
 		return HRTIMER_NORESTART;
 	}
 	take_sample(c, now, kst_busy_expire(&c->busy, now));
-	took = ktime_get_ns() - now;
+	done = ktime_get_ns();
+	took = done - now;
 	WRITE_ONCE(p->handler_ns, p->handler_ns + took);
 	budget(c, now, took);
 
-	overrun = hrtimer_forward_now(timer, ns_to_ktime(kst_period_draw(
-						     &c->random, c->period)));
+	overrun = hrtimer_forward(timer, ns_to_ktime(done),
+				  ns_to_ktime(kst_period_draw(&c->random,
+							      c->period)));
 	if (overrun > 1)
 		WRITE_ONCE(p->missed, p->missed + overrun - 1);
 	c->busy.due = ktime_to_ns(hrtimer_get_expires(timer));
