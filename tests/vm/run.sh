@@ -40,7 +40,7 @@ smp)
 	;;
 matrix)
 	set -- -accel tcg,thread=multi -smp 2
-	seconds=300
+	seconds=400
 	;;
 *)
 	echo "run.sh: unknown mode: $mode" >&2

@@ -318,7 +318,8 @@ static void test_exec(void)
 /* Most of its system calls' samples are from within the kernel. */
 static void test_vdso32(void)
 {
-	unsigned int vdso = 0, own = 0, wrong = 0;
+	unsigned int vdso = 0, own = 0, wrong = 0, before;
+	uint64_t ready = UINT64_MAX;
 	struct kstrata_object_get g;
 	struct log log;
 	pid_t pid;
@@ -340,6 +341,7 @@ static void test_vdso32(void)
 		if (s->pid != (uint32_t)pid || !s->nr ||
 		    s->lookup != KSTRATA_LOOKUP_DONE)
 			continue;
+		before = vdso + own;
 		for (int k = 0; k < s->nr; k++) {
 			uint32_t id = id_of(s->frames[k]);
 			const struct met *m = meaning(&log, id, s->time);
@@ -348,8 +350,19 @@ static void test_vdso32(void)
 				offset_of(s->frames[k]) < 1 << 16;
 			own += m && !strcmp(m->path, "/usr/bin/spin32");
 		}
-		/* Its callers may be: the vDSO uses the frame pointer. */
-		wrong += s->frames[0] >> 61 == 2;
+		if (vdso + own != before && s->time < ready)
+			ready = s->time;
+	}
+	/*
+	 * Its callers may be nowhere: the vDSO uses the frame pointer. So may the
+	 * last steps of exec(), see there.
+	 */
+	for (size_t i = 0; i < log.nr_seen; i++) {
+		const struct seen *s = &log.seen[i];
+
+		wrong += s->pid == (uint32_t)pid && s->nr &&
+			 s->lookup == KSTRATA_LOOKUP_DONE && s->time > ready &&
+			 s->frames[0] >> 61 == 2;
 	}
 	verdict(vdso && own && !wrong,
 		"the 32-bit vDSO: frames are offsets in its image",
