@@ -204,7 +204,7 @@ step_kunit()
 
 step_torture()
 {
-	sh tests/kernel/run.sh debug torture
+	EFFORT=${EFFORT:-60} sh tests/kernel/run.sh debug torture
 }
 
 step_quickstart()

@@ -96,7 +96,8 @@ sh "$top/tests/vm/work.sh"
 
 out=$build/vm/$series-$mode
 mkdir -p "$out"
-# What is copied is unpacked by a slow kernel.
+# What is copied is unpacked by a slow kernel. (guest_tree reads this.)
+# shellcheck disable=SC2034
 GUEST_PROGRAMS="awk setpriv"
 guest_tree "$out/tree" "$build"
 cp "$module" "${module%/*}/kstrata-test.ko" "$plants"/*.ko "$out/tree/"
@@ -117,7 +118,7 @@ rc=0
 # Every finding of KASAN, not the first alone. A slow kernel on a busy host is not
 # a locked-up one.
 GUEST_APPEND="kasan_multi_shot kmemleak=on rcupdate.rcu_cpu_stall_timeout=180"
-GUEST_APPEND="$GUEST_APPEND watchdog_thresh=60"
+GUEST_APPEND="$GUEST_APPEND watchdog_thresh=60 no_console_suspend"
 guest_boot "$kernel" "$out/image" "$out/console" "$out/results" "$seconds" \
 	-accel tcg,thread=multi -cpu max -smp 2 -m 2048 || rc=$?
 rm -f "$out/image"

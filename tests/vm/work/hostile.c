@@ -6,6 +6,7 @@
  * records and loses nothing that it is not told of.
  *
  *   hostile SECONDS SEED    each kind for so long, all at the same time
+ *   hostile open SECONDS    only open and close, whether or not there is a device
  */
 #include <pthread.h>
 #include <sys/socket.h>
@@ -437,6 +438,36 @@ static int behaves(void)
 	return rounds;
 }
 
+/* ---- while the module comes and goes --------------------------------------------- */
+
+static int openers(void)
+{
+	uint64_t opened = 0;
+
+	while (more()) {
+		int fd = open(KSTRATA_DEVICE, O_RDWR | O_CLOEXEC);
+		struct kstrata_setup setup = setup_of(HZ, RING_BYTES);
+
+		if (fd < 0) {
+			/* Not there, on its way out, or not yet a node. */
+			if (errno != ENOENT && errno != ENODEV &&
+			    errno != ENXIO && errno != EBUSY) {
+				expect("hostile: open", -1, 0);
+				return 1;
+			}
+			sched_yield();
+			continue;
+		}
+		opened++;
+		if (chance() % 2 && !ioctl(fd, KSTRATA_IOC_SETUP, &setup))
+			toggle(fd, KSTRATA_IOC_START);
+		nap_us((long)(chance() % 3000));
+		close(fd);
+	}
+	printf("# hostile: opened %llu times\n", (unsigned long long)opened);
+	return 0;
+}
+
 static const struct kind {
 	const char *name;
 	int (*run)(void);
@@ -457,6 +488,11 @@ int main(int argc, char **argv)
 	pid_t pids[KINDS];
 
 	page = (size_t)sysconf(_SC_PAGESIZE);
+	if (argc > 2 && !strcmp(argv[1], "open")) {
+		until = now_ns() + atoi(argv[2]) * INT64_C(1000000000);
+		seed = (uint64_t)getpid() | 1;
+		return openers();
+	}
 	until = now_ns() + (argc > 1 ? atoi(argv[1]) : 10) * INT64_C(1000000000);
 	seed = argc > 2 ? strtoull(argv[2], NULL, 0) | 1 : 1;
 	for (size_t i = 0; i < KINDS; i++) {
