@@ -459,7 +459,7 @@ static int openers(void)
 			continue;
 		}
 		opened++;
-		if (chance() % 2 && !ioctl(fd, KSTRATA_IOC_SETUP, &setup))
+		if (chance() % 8 == 0 && !ioctl(fd, KSTRATA_IOC_SETUP, &setup))
 			toggle(fd, KSTRATA_IOC_START);
 		nap_us((long)(chance() % 3000));
 		close(fd);
