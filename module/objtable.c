@@ -230,19 +230,15 @@ static void meet_again(struct kst_objtable *t, u32 bucket, struct entry *e,
 
 /*
  * For a handler. Whoever holds the lock has interrupts off, so it is not what we
- * have interrupted, and is done soon: a bucket's ways are all that it looks at.
+ * have interrupted, and is done soon: it looks at a bucket, or for one in a bitmap.
  * But its CPU may be a virtual one that does not run: bounded all the same.
  */
-static bool try_lock(struct kst_objtable *t)
+static void await_lock(struct kst_objtable *t)
 {
 	int turns;
 
-	for (turns = 0; turns < 100; turns++) {
-		if (raw_spin_trylock(&t->lock))
-			return true;
+	for (turns = 0; turns < 100 && raw_spin_is_locked(&t->lock); turns++)
 		cpu_relax();
-	}
-	return false;
 }
 
 u32 kst_objtable_meet(struct kst_objtable *t, const struct kst_objkey *key,
@@ -258,7 +254,8 @@ u32 kst_objtable_meet(struct kst_objtable *t, const struct kst_objkey *key,
 		meet_again(t, bucket, e, stamp, file, now, work);
 		return number_of(stamp);
 	}
-	if (!try_lock(t))
+	await_lock(t);
+	if (!raw_spin_trylock(&t->lock))
 		return 0;
 	id = insert(t, bucket, key, tag, file, now);
 	__set_bit(bucket, t->sets[KST_OBJSET_WORK]);

@@ -5,7 +5,7 @@
  * holds KST_OBJTABLE_WAYS of them, whatever the number of files.
  *
  * The sampling handlers of all CPUs look up without a lock; what changes the
- * table is under its lock, which a handler tries to take, a few times. One worker
+ * table is under its lock, which a handler only ever tries to take. One worker
  * tells of new objects, and alone makes room.
  *
  * The number of an object is the slot it is in and how often the slot has been
