@@ -80,7 +80,7 @@ run "faults" faults
 run "hostile clients" hostile "$(scaled 25)" "$SEED"
 run "storm of tasks" storm "$(scaled 15)"
 run "fuzz" fuzz "$(scaled 30)" "$SEED"
-run "netlink fuzz" genl fuzz "$SEED" "$(scaled 5000)"
+run "netlink fuzz" genlfuzz "$SEED" "$(scaled 5000)"
 
 rm -f /tmp/storm-over
 hotplug_storm &

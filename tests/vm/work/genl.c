@@ -1,464 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The generic netlink family, as section 5 of include/uapi/kstrata.h promises it:
- * every command, every error, who may ask and hear. Speaks netlink itself, for the
- * guest has no library. Prints a line "ok NAME" or "not ok NAME # why" for each
- * promise.
- *
- *   genl                    all of them
- *   genl fuzz SEED COUNT    so many mutated messages; the same for the same seed
+ * every command, every error, who may ask and hear. Prints a line "ok NAME" or
+ * "not ok NAME # why" for each promise.
  */
-#include <errno.h>
-#include <fcntl.h>
+#include "genlclient.h"
+
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/genetlink.h>
-#include <linux/netlink.h>
 #include <poll.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <kstrata.h>
 
 #ifndef CAP_PERFMON
 #define CAP_PERFMON 38
 #endif
-
-#define SECOND INT64_C(1000000000)
-#define ATTRS 64
-#define CPUS 64
-
-static int failed;
-
-__attribute__((format(printf, 3, 4))) static void
-verdict(bool good, const char *name, const char *fmt, ...)
-{
-	va_list ap;
-
-	printf(good ? "ok %s" : "not ok %s # ", name);
-	if (!good) {
-		va_start(ap, fmt);
-		vprintf(fmt, ap);
-		va_end(ap);
-		failed = 1;
-	}
-	putchar('\n');
-	fflush(stdout);
-}
-
-/* got and want: 0, or an errno. */
-static void expect(const char *name, int got, int want)
-{
-	verdict(got == want, name, "got %s, not %s",
-		got ? strerror(got) : "success",
-		want ? strerror(want) : "success");
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * SECOND + ts.tv_nsec;
-}
-
-static void spin_ms(int ms)
-{
-	int64_t end = now_ns() + ms * INT64_C(1000000);
-
-	while (now_ns() < end)
-		;
-}
-
-/* ---- messages ---------------------------------------------------------- */
-
-struct message {
-	struct nlmsghdr nl;
-	struct genlmsghdr genl;
-	char room[8192];
-};
-
-static uint16_t family;
-static uint32_t group;
-static uint32_t last_seq;
-
-static struct message request(uint16_t type, uint8_t cmd, uint16_t flags)
-{
-	return (struct message){
-		.nl.nlmsg_len = NLMSG_HDRLEN + GENL_HDRLEN,
-		.nl.nlmsg_type = type,
-		.nl.nlmsg_flags = NLM_F_REQUEST | flags,
-		.nl.nlmsg_seq = ++last_seq,
-		.genl.cmd = cmd,
-		.genl.version = 1,
-	};
-}
-
-/* A nested attribute is begun with no data and ended by end_nest(). */
-static struct nlattr *put(struct message *m, uint16_t type, const void *data,
-			  size_t len)
-{
-	struct nlattr *a = (void *)((char *)m + NLMSG_ALIGN(m->nl.nlmsg_len));
-
-	a->nla_type = type;
-	a->nla_len = (uint16_t)(NLA_HDRLEN + len);
-	if (len)
-		memcpy((char *)a + NLA_HDRLEN, data, len);
-	m->nl.nlmsg_len = (uint32_t)(NLMSG_ALIGN(m->nl.nlmsg_len) +
-				     NLA_ALIGN(a->nla_len));
-	return a;
-}
-
-static void put_u32(struct message *m, uint16_t type, uint32_t value)
-{
-	put(m, type, &value, sizeof(value));
-}
-
-static void end_nest(struct message *m, struct nlattr *nest)
-{
-	nest->nla_len = (uint16_t)((char *)m + m->nl.nlmsg_len - (char *)nest);
-}
-
-/* The attributes of a message or of a nest, by type. */
-static void parse(const void *from, size_t len, const struct nlattr **attrs)
-{
-	memset(attrs, 0, ATTRS * sizeof(*attrs));
-	while (len >= NLA_HDRLEN) {
-		const struct nlattr *a = from;
-		size_t size = NLA_ALIGN(a->nla_len);
-		int type = a->nla_type & NLA_TYPE_MASK;
-
-		if (a->nla_len < NLA_HDRLEN || a->nla_len > len)
-			break;
-		if (type < ATTRS)
-			attrs[type] = a;
-		if (size > len)
-			break;
-		from = (const char *)from + size;
-		len -= size;
-	}
-}
-
-static void parse_message(const struct nlmsghdr *nl, const struct nlattr **attrs)
-{
-	parse((const char *)nl + NLMSG_HDRLEN + GENL_HDRLEN,
-	      nl->nlmsg_len - NLMSG_HDRLEN - GENL_HDRLEN, attrs);
-}
-
-static size_t len_of(const struct nlattr *a)
-{
-	return a ? a->nla_len - (size_t)NLA_HDRLEN : 0;
-}
-
-static uint64_t number(const struct nlattr *a)
-{
-	uint64_t v64 = 0;
-	uint32_t v32 = 0;
-
-	if (len_of(a) == sizeof(v64)) {
-		memcpy(&v64, (const char *)a + NLA_HDRLEN, sizeof(v64));
-		return v64;
-	}
-	if (len_of(a) == sizeof(v32))
-		memcpy(&v32, (const char *)a + NLA_HDRLEN, sizeof(v32));
-	return v32;
-}
-
-static uint64_t stat_in(const struct nlattr *nest, int stat)
-{
-	const struct nlattr *stats[ATTRS];
-
-	parse((const char *)nest + NLA_HDRLEN, len_of(nest), stats);
-	return number(stats[stat]);
-}
-
-/* ---- the socket -------------------------------------------------------- */
-
-static int open_socket(void)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
-	struct sockaddr_nl to = { .nl_family = AF_NETLINK };
-	struct timeval limit = { .tv_sec = 30 };
-	int on = 1;
-
-	if (fd < 0 || connect(fd, (void *)&to, sizeof(to))) {
-		perror("netlink");
-		exit(1);
-	}
-	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	return fd;
-}
-
-typedef void (*message_fn)(const struct nlmsghdr *nl,
-			   const struct nlattr **attrs, void *userdata);
-
-/* What the kernel last said about an error. */
-static char complaint[128];
-static bool complained_of_attr;
-static bool interrupted;
-static unsigned int datagrams;
-
-static void note_complaint(const struct nlmsghdr *nl)
-{
-	const struct nlmsgerr *e = NLMSG_DATA(nl);
-	size_t skip = NLMSG_HDRLEN + sizeof(*e);
-	const struct nlattr *attrs[ATTRS];
-
-	complaint[0] = '\0';
-	complained_of_attr = false;
-	if (!(nl->nlmsg_flags & NLM_F_ACK_TLVS))
-		return;
-	if (!(nl->nlmsg_flags & NLM_F_CAPPED))
-		skip += e->msg.nlmsg_len - NLMSG_HDRLEN;
-	skip = NLMSG_ALIGN(skip);
-	if (skip > nl->nlmsg_len)
-		return;
-	parse((const char *)nl + skip, nl->nlmsg_len - skip, attrs);
-	if (attrs[NLMSGERR_ATTR_MSG])
-		snprintf(complaint, sizeof(complaint), "%.*s",
-			 (int)len_of(attrs[NLMSGERR_ATTR_MSG]),
-			 (const char *)attrs[NLMSGERR_ATTR_MSG] + NLA_HDRLEN);
-	complained_of_attr = attrs[NLMSGERR_ATTR_OFFS];
-}
-
-/* One datagram: -1: there is more to come; else the errno it ends with. */
-static int receive(int fd, uint32_t seq, message_fn fn, void *userdata)
-{
-	static char buf[4096] __attribute__((aligned(8)));
-	ssize_t n = recv(fd, buf, sizeof(buf), 0);
-	const struct nlattr *attrs[ATTRS];
-
-	if (n < 0)
-		return errno;
-	datagrams++;
-	for (struct nlmsghdr *nl = (void *)buf; NLMSG_OK(nl, (size_t)n);
-	     nl = NLMSG_NEXT(nl, n)) {
-		if (nl->nlmsg_seq != seq)
-			continue;
-		if (nl->nlmsg_flags & NLM_F_DUMP_INTR)
-			interrupted = true;
-		if (nl->nlmsg_type == NLMSG_ERROR) {
-			const struct nlmsgerr *e = NLMSG_DATA(nl);
-
-			note_complaint(nl);
-			return -e->error;
-		}
-		if (nl->nlmsg_type == NLMSG_DONE) {
-			int r = 0;
-
-			if (nl->nlmsg_len >= NLMSG_HDRLEN + sizeof(r))
-				memcpy(&r, NLMSG_DATA(nl), sizeof(r));
-			return -r;
-		}
-		parse_message(nl, attrs);
-		if (fn)
-			fn(nl, attrs, userdata);
-	}
-	return -1;
-}
-
-/* Send and take in all that is answered: 0 or an errno. */
-static int ask(int fd, struct message *m, message_fn fn, void *userdata)
-{
-	int r;
-
-	if (!(m->nl.nlmsg_flags & NLM_F_DUMP))
-		m->nl.nlmsg_flags |= NLM_F_ACK;
-	interrupted = false;
-	datagrams = 0;
-	if (send(fd, m, m->nl.nlmsg_len, 0) < 0)
-		return errno;
-	while ((r = receive(fd, m->nl.nlmsg_seq, fn, userdata)) < 0)
-		;
-	return r;
-}
-
-static void note_family(const struct nlmsghdr *nl, const struct nlattr **attrs,
-			void *userdata)
-{
-	const struct nlattr *groups[ATTRS], *one[ATTRS];
-	uint16_t id = 0;
-
-	(void)nl;
-	(void)userdata;
-	if (len_of(attrs[CTRL_ATTR_FAMILY_ID]) == sizeof(id))
-		memcpy(&id, (const char *)attrs[CTRL_ATTR_FAMILY_ID] + NLA_HDRLEN,
-		       sizeof(id));
-	family = id;
-	if (!attrs[CTRL_ATTR_MCAST_GROUPS])
-		return;
-	parse((const char *)attrs[CTRL_ATTR_MCAST_GROUPS] + NLA_HDRLEN,
-	      len_of(attrs[CTRL_ATTR_MCAST_GROUPS]), groups);
-	for (int i = 0; i < ATTRS; i++) {
-		if (!groups[i])
-			continue;
-		parse((const char *)groups[i] + NLA_HDRLEN, len_of(groups[i]),
-		      one);
-		if (one[CTRL_ATTR_MCAST_GRP_NAME] &&
-		    !strcmp((const char *)one[CTRL_ATTR_MCAST_GRP_NAME] +
-				    NLA_HDRLEN,
-			    KSTRATA_GENL_EVENTS))
-			group = (uint32_t)number(one[CTRL_ATTR_MCAST_GRP_ID]);
-	}
-}
-
-static int find_family(int fd)
-{
-	struct message m = request(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0);
-
-	put(&m, CTRL_ATTR_FAMILY_NAME, KSTRATA_GENL_NAME,
-	    sizeof(KSTRATA_GENL_NAME));
-	return ask(fd, &m, note_family, NULL);
-}
-
-static int join(int fd)
-{
-	return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group,
-			  sizeof(group)) ? errno : 0;
-}
-
-/* ---- sessions ---------------------------------------------------------- */
-
-static int device(void)
-{
-	int fd = open(KSTRATA_DEVICE, O_RDWR | O_CLOEXEC);
-
-	if (fd < 0) {
-		perror(KSTRATA_DEVICE);
-		exit(1);
-	}
-	return fd;
-}
-
-static struct kstrata_setup setup(int fd, uint32_t hz, uint32_t ring_bytes,
-				  uint32_t budget)
-{
-	struct kstrata_setup u = {
-		.size = sizeof(u),
-		.sample_hz = hz,
-		.ring_bytes = ring_bytes,
-		.budget = budget,
-		.flags = KSTRATA_SETUP_NO_TASKS,
-	};
-
-	if (ioctl(fd, KSTRATA_IOC_SETUP, &u)) {
-		perror("SETUP");
-		exit(1);
-	}
-	return u;
-}
-
-static int toggle(int fd, unsigned long what)
-{
-	struct kstrata_switch sw = { .size = sizeof(sw) };
-
-	return ioctl(fd, what, &sw) ? errno : 0;
-}
-
-static uint64_t lost_in(int fd, uint32_t cpus, uint32_t ring_bytes)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	uint64_t lost = 0;
-
-	for (uint32_t cpu = 0; cpu < cpus; cpu++) {
-		size_t len = page + 2 * (size_t)ring_bytes;
-		struct kstrata_ring_producer *p =
-			mmap(NULL, len, PROT_READ, MAP_SHARED, fd,
-			     (off_t)KSTRATA_MMAP_RING(cpu, page));
-
-		if (p == MAP_FAILED)
-			continue;
-		lost += p->lost;
-		munmap(p, len);
-	}
-	return lost;
-}
-
-static pid_t spinner(int cpu)
-{
-	pid_t pid = fork();
-	cpu_set_t set;
-
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		CPU_ZERO(&set);
-		CPU_SET(cpu, &set);
-		sched_setaffinity(0, sizeof(set), &set);
-		for (;;)
-			;
-	}
-	return pid;
-}
-
-static void reap(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-/* A copy of the last answer's attributes. */
-struct answer {
-	char room[8192] __attribute__((aligned(8)));
-	const struct nlattr *attrs[ATTRS];
-	unsigned int messages;
-};
-
-static void keep(const struct nlmsghdr *nl, const struct nlattr **attrs,
-		 void *userdata)
-{
-	struct answer *a = userdata;
-
-	(void)attrs;
-	a->messages++;
-	memcpy(a->room, nl, nl->nlmsg_len);
-	parse_message((const void *)a->room, a->attrs);
-}
-
-static int get_session(int fd, uint32_t id, struct answer *a)
-{
-	struct message m = request(family, KSTRATA_CMD_SESSION_GET, 0);
-
-	memset(a, 0, sizeof(*a));
-	put_u32(&m, KSTRATA_ATTR_SESSION, id);
-	return ask(fd, &m, keep, a);
-}
-
-struct list {
-	unsigned int n;
-	uint32_t id[32];
-	uint32_t fresh;	/* one in state NEW */
-};
-
-static void enlist(const struct nlmsghdr *nl, const struct nlattr **attrs,
-		   void *userdata)
-{
-	struct list *l = userdata;
-	uint32_t id = (uint32_t)number(attrs[KSTRATA_ATTR_SESSION]);
-
-	(void)nl;
-	if (attrs[KSTRATA_ATTR_STATE] &&
-	    number(attrs[KSTRATA_ATTR_STATE]) == KSTRATA_STATE_NEW)
-		l->fresh = id;
-	if (l->n < 32)
-		l->id[l->n++] = id;
-}
 
 /* ---- requests that are wrong ------------------------------------------- */
 
@@ -485,7 +41,7 @@ static void test_status(int fd)
 	uint32_t one = 1;
 	int device_fd = device();
 
-	expect("STATUS_GET", ask(fd, &m, keep, &a), 0);
+	answered("STATUS_GET", ask(fd, &m, keep, &a), 0);
 	verdict(number(a.attrs[KSTRATA_ATTR_ABI_MAJOR]) == KSTRATA_ABI_MAJOR &&
 			number(a.attrs[KSTRATA_ATTR_SESSIONS]) == 1 &&
 			number(a.attrs[KSTRATA_ATTR_SESSIONS_MAX]) ==
@@ -499,19 +55,19 @@ static void test_status(int fd)
 		(unsigned int)number(a.attrs[KSTRATA_ATTR_SESSIONS]),
 		(unsigned int)number(a.attrs[KSTRATA_ATTR_CPUS_ONLINE]));
 	close(device_fd);
-	expect("STATUS_GET with an attribute: EINVAL",
+	answered("STATUS_GET with an attribute: EINVAL",
 	       ask_with(fd, KSTRATA_CMD_STATUS_GET, 0, KSTRATA_ATTR_SESSION,
 			&one, sizeof(one)), EINVAL);
-	expect("STATUS_GET as a dump: EOPNOTSUPP",
+	answered("STATUS_GET as a dump: EOPNOTSUPP",
 	       ask_plain(fd, KSTRATA_CMD_STATUS_GET, NLM_F_DUMP), EOPNOTSUPP);
-	expect("CPU_GET not as a dump: EOPNOTSUPP",
+	answered("CPU_GET not as a dump: EOPNOTSUPP",
 	       ask_plain(fd, KSTRATA_CMD_CPU_GET, 0), EOPNOTSUPP);
-	expect("SESSION_SET as a dump: EOPNOTSUPP",
+	answered("SESSION_SET as a dump: EOPNOTSUPP",
 	       ask_plain(fd, KSTRATA_CMD_SESSION_SET, NLM_F_DUMP), EOPNOTSUPP);
-	expect("command 0: EOPNOTSUPP", ask_plain(fd, 0, 0), EOPNOTSUPP);
-	expect("an unknown command: EOPNOTSUPP", ask_plain(fd, 31, 0),
+	answered("command 0: EOPNOTSUPP", ask_plain(fd, 0, 0), EOPNOTSUPP);
+	answered("an unknown command: EOPNOTSUPP", ask_plain(fd, 31, 0),
 	       EOPNOTSUPP);
-	expect("an event as a request: EOPNOTSUPP",
+	answered("an event as a request: EOPNOTSUPP",
 	       ask_plain(fd, KSTRATA_CMD_EVENT_LOSS, 0), EOPNOTSUPP);
 }
 
@@ -540,7 +96,7 @@ static void test_form(int fd)
 #define CASE(what, got, want)                                                  \
 	do {                                                                   \
 		snprintf(name, sizeof(name), "command %u %s", cmd, what);      \
-		expect(name, got, want);                                       \
+		answered(name, got, want);                                       \
 	} while (0)
 		CASE("without SESSION: EINVAL", ask_plain(fd, cmd, dump),
 		     EINVAL);
@@ -593,38 +149,22 @@ static void test_form(int fd)
 	}
 	m = request(family, KSTRATA_CMD_SESSION_GET, NLM_F_DUMP);
 	put_u32(&m, KSTRATA_ATTR_SESSION, 1);
-	expect("a dump of sessions with SESSION: EINVAL",
+	answered("a dump of sessions with SESSION: EINVAL",
 	       ask(fd, &m, NULL, NULL), EINVAL);
 	if (linux_is(6, 1)) {
 		m = request(family, KSTRATA_CMD_STATUS_GET, 0);
 		m.genl.reserved = 1;
-		expect("a reserved word that is not zero: EINVAL",
+		answered("a reserved word that is not zero: EINVAL",
 		       ask(fd, &m, NULL, NULL), EINVAL);
 	}
 	/* Less than a header is no message: dropped, and the next one counts. */
 	m = request(family, KSTRATA_CMD_STATUS_GET, 0);
 	send(fd, &m, 7, 0);
-	expect("a message after one that is none",
+	answered("a message after one that is none",
 	       ask_plain(fd, KSTRATA_CMD_STATUS_GET, 0), 0);
 }
 
 /* ---- SESSION_GET, SESSION_SET ------------------------------------------ */
-
-static struct message set_of(uint32_t id)
-{
-	struct message m = request(family, KSTRATA_CMD_SESSION_SET, 0);
-
-	put_u32(&m, KSTRATA_ATTR_SESSION, id);
-	return m;
-}
-
-static int set_u32(int fd, uint32_t id, uint16_t attr, uint32_t value)
-{
-	struct message m = set_of(id);
-
-	put_u32(&m, attr, value);
-	return ask(fd, &m, NULL, NULL);
-}
 
 static int set_data(int fd, uint32_t id, uint16_t attr, const void *data,
 		    size_t len)
@@ -658,26 +198,26 @@ static void test_new(int fd)
 	struct message m = request(family, KSTRATA_CMD_SESSION_GET, NLM_F_DUMP);
 	struct answer a = { 0 };
 
-	expect("a dump of sessions", ask(fd, &m, enlist, &l), 0);
+	answered("a dump of sessions", ask(fd, &m, enlist, &l), 0);
 	verdict(l.n == 1 && l.fresh, "it has the one that there is",
 		"%u sessions", l.n);
-	expect("SESSION_GET of one that is NEW", get_session(fd, l.fresh, &a),
+	answered("SESSION_GET of one that is NEW", get_session(fd, l.fresh, &a),
 	       0);
 	verdict(number(a.attrs[KSTRATA_ATTR_OPENER]) == (uint64_t)getpid() &&
 			!a.attrs[KSTRATA_ATTR_HZ] && !a.attrs[KSTRATA_ATTR_STATS],
 		"it has an opener and no set-up", "opener %u",
 		(unsigned int)number(a.attrs[KSTRATA_ATTR_OPENER]));
-	expect("SESSION_SET of one that is NEW: EINVAL",
+	answered("SESSION_SET of one that is NEW: EINVAL",
 	       set_u32(fd, l.fresh, KSTRATA_ATTR_HZ, 50), EINVAL);
 	verdict(complained_of_attr && !strncmp(complaint, "SESSION", 7),
 		"the kernel says why", "%s", complaint);
 	m = request(family, KSTRATA_CMD_CPU_GET, NLM_F_DUMP);
 	put_u32(&m, KSTRATA_ATTR_SESSION, l.fresh);
 	memset(&a, 0, sizeof(a));
-	expect("CPU_GET of one that is NEW", ask(fd, &m, keep, &a), 0);
+	answered("CPU_GET of one that is NEW", ask(fd, &m, keep, &a), 0);
 	verdict(!a.messages, "it has no CPUs", "%u", a.messages);
 	close(session);
-	expect("SESSION_GET of one that has ended: ENOENT",
+	answered("SESSION_GET of one that has ended: ENOENT",
 	       get_session(fd, l.fresh, &a), ENOENT);
 }
 
@@ -689,7 +229,7 @@ static void test_session(int fd)
 	struct answer a;
 	struct message m;
 
-	expect("SESSION_GET", get_session(fd, u.session, &a), 0);
+	answered("SESSION_GET", get_session(fd, u.session, &a), 0);
 	verdict(number(a.attrs[KSTRATA_ATTR_STATE]) == KSTRATA_STATE_READY &&
 			number(a.attrs[KSTRATA_ATTR_HZ]) == 199 &&
 			number(a.attrs[KSTRATA_ATTR_BUDGET]) == 300 &&
@@ -712,7 +252,7 @@ static void test_session(int fd)
 
 #define REFUSED(what, got, want, attr)                                         \
 	do {                                                                   \
-		expect("SESSION_SET " what, got, want);                        \
+		answered("SESSION_SET " what, got, want);                        \
 		verdict(complained_of_attr, "SESSION_SET " what                \
 			": the kernel says of what", "%s", complaint);         \
 		verdict(!(attr) || !strncmp(complaint, (attr),                 \
@@ -760,13 +300,13 @@ static void test_session(int fd)
 			    KSTRATA_FILTER_CGROUP, 1, 8), E2BIG, "FILTERS");
 #undef REFUSED
 	m = set_of(u.session);
-	expect("SESSION_SET of nothing: EINVAL", ask(fd, &m, NULL, NULL),
+	answered("SESSION_SET of nothing: EINVAL", ask(fd, &m, NULL, NULL),
 	       EINVAL);
 	m = set_of(u.session);
 	put_u32(&m, KSTRATA_ATTR_HZ, 500);
 	put_u32(&m, KSTRATA_ATTR_BUDGET, 77);
 	put(&m, KSTRATA_ATTR_CPUS, words, 8);
-	expect("SESSION_SET of what is right and what is not: EINVAL",
+	answered("SESSION_SET of what is right and what is not: EINVAL",
 	       ask(fd, &m, NULL, NULL), EINVAL);
 	get_session(fd, u.session, &a);
 	verdict(number(a.attrs[KSTRATA_ATTR_HZ]) == 199 &&
@@ -774,7 +314,7 @@ static void test_session(int fd)
 		"all or nothing", "%u Hz",
 		(unsigned int)number(a.attrs[KSTRATA_ATTR_HZ]));
 
-	expect("SESSION_SET of as many filters as promised",
+	answered("SESSION_SET of as many filters as promised",
 	       set_filters(fd, u.session, KSTRATA_FILTERS_MAX,
 			   KSTRATA_FILTER_CGROUP, 1000, 8), 0);
 	get_session(fd, u.session, &a);
@@ -785,14 +325,14 @@ static void test_session(int fd)
 				1000 + KSTRATA_FILTERS_MAX - 1,
 		"SESSION_GET tells of all filters", "%zu bytes",
 		len_of(a.attrs[KSTRATA_ATTR_FILTERS]));
-	expect("SESSION_SET of no filters",
+	answered("SESSION_SET of no filters",
 	       set_filters(fd, u.session, 0, 0, 0, 0), 0);
 	m = set_of(u.session);
 	put_u32(&m, KSTRATA_ATTR_HZ, 500);
 	put_u32(&m, KSTRATA_ATTR_BUDGET, 1000);
 	words[0] = 1;
 	put(&m, KSTRATA_ATTR_CPUS, words, KSTRATA_CPUS_BYTES_MAX);
-	expect("SESSION_SET of rate, budget and CPUs", ask(fd, &m, NULL, NULL),
+	answered("SESSION_SET of rate, budget and CPUs", ask(fd, &m, NULL, NULL),
 	       0);
 	get_session(fd, u.session, &a);
 	got = 0;
@@ -805,7 +345,7 @@ static void test_session(int fd)
 		"SESSION_GET tells what was changed", "%u Hz, CPUs %llx",
 		(unsigned int)number(a.attrs[KSTRATA_ATTR_HZ]),
 		(unsigned long long)got);
-	expect("SESSION_SET of all CPUs",
+	answered("SESSION_SET of all CPUs",
 	       set_data(fd, u.session, KSTRATA_ATTR_CPUS, &all, 8), 0);
 	close(session);
 }
@@ -839,7 +379,7 @@ static struct cpus get_cpus(int fd, uint32_t id)
 	struct cpus c = { 0 };
 
 	put_u32(&m, KSTRATA_ATTR_SESSION, id);
-	expect("CPU_GET", ask(fd, &m, count_cpu, &c), 0);
+	answered("CPU_GET", ask(fd, &m, count_cpu, &c), 0);
 	return c;
 }
 
@@ -848,26 +388,26 @@ static void test_cpus(int fd)
 	int session = device();
 	struct kstrata_setup u = setup(session, 500, 1u << 20, 1000);
 	uint64_t first = 1;
-	pid_t child = spinner(0);
+	pid_t child = spinner_on(0);
 	struct answer a;
 	struct cpus c;
 	unsigned int online = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
 
-	toggle(session, KSTRATA_IOC_START);
+	switched(session, KSTRATA_IOC_START);
 	c = get_cpus(fd, u.session);
 	verdict(c.n >= online && c.started == online && c.asked == 2000000 &&
 			c.period == 2000000 && !c.throttled,
 		"CPU_GET tells of every CPU", "%u CPUs, %u on, period %llu",
 		c.n, c.started, (unsigned long long)c.period);
-	expect("SESSION_SET of one CPU, running",
+	answered("SESSION_SET of one CPU, running",
 	       set_data(fd, u.session, KSTRATA_ATTR_CPUS, &first, 8), 0);
-	expect("SESSION_SET of the rate, running",
+	answered("SESSION_SET of the rate, running",
 	       set_u32(fd, u.session, KSTRATA_ATTR_HZ, 1000), 0);
 	spin_ms(300);
 	c = get_cpus(fd, u.session);
 	verdict(c.started == 1 && c.asked == 1000000, "the CPUs follow",
 		"%u on, asked %llu", c.started, (unsigned long long)c.asked);
-	toggle(session, KSTRATA_IOC_STOP);
+	switched(session, KSTRATA_IOC_STOP);
 	reap(child);
 	c = get_cpus(fd, u.session);
 	get_session(fd, u.session, &a);
@@ -897,7 +437,7 @@ static void test_dump(int fd)
 			    KSTRATA_FILTER_PID, 1, 8);
 	}
 	m = request(family, KSTRATA_CMD_SESSION_GET, NLM_F_DUMP);
-	expect("a dump of all sessions that there can be",
+	answered("a dump of all sessions that there can be",
 	       ask(fd, &m, enlist, &l), 0);
 	for (int i = 0; i < KSTRATA_SESSIONS_MAX; i++)
 		all = all && l.id[i] == ids[i];
@@ -918,7 +458,7 @@ static void test_dump(int fd)
 		"%u sessions, %s", l.n, strerror(r));
 	m = request(family, KSTRATA_CMD_SESSION_GET, NLM_F_DUMP);
 	memset(&l, 0, sizeof(l));
-	expect("the next dump", ask(fd, &m, enlist, &l), 0);
+	answered("the next dump", ask(fd, &m, enlist, &l), 0);
 	verdict(l.n == KSTRATA_SESSIONS_MAX - 1 && !interrupted,
 		"it has those that are left", "%u sessions", l.n);
 	for (int i = 0; i < KSTRATA_SESSIONS_MAX - 1; i++)
@@ -1008,7 +548,7 @@ static int listener(uint32_t session, struct heard *h)
 	int fd = open_socket();
 
 	*h = (struct heard){ .session = session };
-	expect("join the group", join(fd), 0);
+	answered("join the group", join(fd), 0);
 	return fd;
 }
 
@@ -1025,12 +565,12 @@ static void test_throttle(int fd)
 {
 	struct kstrata_setup u;
 	int session = throttled(&u), ear;
-	pid_t child = spinner(0);
+	pid_t child = spinner_on(0);
 	struct heard h;
 	struct cpus c;
 
 	ear = listener(u.session, &h);
-	toggle(session, KSTRATA_IOC_START);
+	switched(session, KSTRATA_IOC_START);
 	for (int i = 0; i < 200 && !h.throttles; i++)
 		listen_for(ear, &h, 100);
 	verdict(h.throttles && !h.odd && !h.foreign,
@@ -1048,7 +588,7 @@ static void test_loss(int fd)
 {
 	int session = device(), ear;
 	struct kstrata_setup u = setup(session, 2000, 1u << 14, 1000);
-	pid_t child = spinner(0);
+	pid_t child = spinner_on(0);
 	struct answer a;
 	struct heard h;
 	int64_t begin;
@@ -1057,9 +597,9 @@ static void test_loss(int fd)
 
 	ear = listener(u.session, &h);
 	begin = now_ns();
-	toggle(session, KSTRATA_IOC_START);
+	switched(session, KSTRATA_IOC_START);
 	listen_for(ear, &h, 3500);
-	toggle(session, KSTRATA_IOC_STOP);
+	switched(session, KSTRATA_IOC_STOP);
 	reap(child);
 	lost = lost_in(session, u.nr_cpus, u.ring_bytes);
 	for (int i = 0; i < 100 && h.lost != lost; i++)
@@ -1083,21 +623,6 @@ static void test_loss(int fd)
 	close(ear);
 }
 
-static int online(int cpu, bool on)
-{
-	char path[64];
-	FILE *f;
-	int r;
-
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online",
-		 cpu);
-	f = fopen(path, "w");
-	if (!f)
-		return -1;
-	r = fputs(on ? "1" : "0", f) < 0 ? -1 : 0;
-	return fclose(f) ? -1 : r;
-}
-
 static void test_hotplug(int fd)
 {
 	int session = device(), ear;
@@ -1106,7 +631,7 @@ static void test_hotplug(int fd)
 	struct heard h;
 
 	ear = listener(u.session, &h);
-	toggle(session, KSTRATA_IOC_START);
+	switched(session, KSTRATA_IOC_START);
 	listen_for(ear, &h, 300);
 	verdict(!h.came && !h.went, "START is no hotplug", "%u", h.came);
 	if (online(1, false)) {
@@ -1125,7 +650,7 @@ static void test_hotplug(int fd)
 	verdict(h.went == 1 && h.came == 1 && !h.odd,
 		"a CPU that comes is heard of", "%u events", h.came);
 out:
-	toggle(session, KSTRATA_IOC_STOP);
+	switched(session, KSTRATA_IOC_STOP);
 	listen_for(ear, &h, 100);
 	verdict(h.went <= 1 && h.came <= 1, "STOP is no hotplug", "%u", h.went);
 	close(session);
@@ -1195,10 +720,10 @@ static void refused_all(int fd, const char *who)
 		if (cmd != KSTRATA_CMD_STATUS_GET)
 			put_u32(&m, KSTRATA_ATTR_SESSION, 1);
 		snprintf(name, sizeof(name), "%s: command %u: EPERM", who, cmd);
-		expect(name, ask(fd, &m, NULL, NULL), EPERM);
+		answered(name, ask(fd, &m, NULL, NULL), EPERM);
 	}
 	snprintf(name, sizeof(name), "%s: a dump of sessions: EPERM", who);
-	expect(name, ask_plain(fd, KSTRATA_CMD_SESSION_GET, NLM_F_DUMP), EPERM);
+	answered(name, ask_plain(fd, KSTRATA_CMD_SESSION_GET, NLM_F_DUMP), EPERM);
 }
 
 static void as_nobody(int unused)
@@ -1246,9 +771,9 @@ static void in_net_ns(int unused)
 	}
 	int fd = open_socket();
 
-	expect("the family in another network namespace: ENOENT",
+	answered("the family in another network namespace: ENOENT",
 	       find_family(fd), ENOENT);
-	expect("its number in another network namespace: ENOENT",
+	answered("its number in another network namespace: ENOENT",
 	       ask_plain(fd, KSTRATA_CMD_STATUS_GET, 0), ENOENT);
 }
 
@@ -1256,7 +781,7 @@ static void with_perfmon(int unused)
 {
 	(void)unused;
 	keep_only(CAP_PERFMON);
-	expect("CAP_PERFMON is enough to ask",
+	answered("CAP_PERFMON is enough to ask",
 	       ask_plain(open_socket(), KSTRATA_CMD_STATUS_GET, 0), 0);
 }
 
@@ -1380,12 +905,12 @@ static void test_ears(int fd)
 	for (int kind = 0; kind < KINDS; kind++)
 		spies[kind] = spy_begin(kind);
 	ear = listener(u.session, &h);
-	child = spinner(0);
-	toggle(session, KSTRATA_IOC_START);
+	child = spinner_on(0);
+	switched(session, KSTRATA_IOC_START);
 	for (int i = 0; i < 200 && h.throttles < 3; i++)
 		listen_for(ear, &h, 100);
 	verdict(h.throttles > 0, "there is something to hear", "nothing");
-	toggle(session, KSTRATA_IOC_STOP);
+	switched(session, KSTRATA_IOC_STOP);
 	reap(child);
 	for (int kind = 0; kind < KINDS; kind++)
 		spy_end(&spies[kind]);
@@ -1462,7 +987,7 @@ static void test_storm(int fd)
 {
 	struct kstrata_setup u;
 	int stay[2];
-	pid_t child = spinner(0), asker;
+	pid_t child = spinner_on(0), asker;
 	struct heard h;
 	unsigned int n = 0;
 	int ear = listener(0, &h), status;
@@ -1471,7 +996,7 @@ static void test_storm(int fd)
 	for (int i = 0; i < 2; i++) {
 		stay[i] = device();
 		setup(stay[i], 99, 0, 0);
-		toggle(stay[i], KSTRATA_IOC_START);
+		switched(stay[i], KSTRATA_IOC_START);
 	}
 	fflush(stdout);
 	asker = fork();
@@ -1480,7 +1005,7 @@ static void test_storm(int fd)
 	for (int i = 0; i < 40; i++) {
 		int session = throttled(&u);
 
-		n += !toggle(session, KSTRATA_IOC_START);
+		n += !switched(session, KSTRATA_IOC_START);
 		if (i % 16 == 0)
 			online(1, i % 32 != 0);
 		spin_ms(i % 8);
@@ -1493,128 +1018,22 @@ static void test_storm(int fd)
 		"an answer was wrong");
 	reap(asker);
 	reap(child);
-	expect("none is left", get_session(fd, u.session, &a), ENOENT);
+	answered("none is left", get_session(fd, u.session, &a), ENOENT);
 	verdict(n == 40, "all of them started", "%u", n);
 	close(ear);
 	for (int i = 0; i < 2; i++)
 		close(stay[i]);
 }
 
-/* ---- fuzzing ----------------------------------------------------------- */
-
-static uint64_t random_state;
-
-static uint32_t rnd(uint32_t below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 16) % below;
-}
-
-static void random_attr(struct message *m, uint32_t id)
-{
-	static const uint16_t kinds[] = { 0, 1, 2, 3, 9 };
-	char junk[64];
-	struct nlattr *nest;
-	uint64_t value;
-
-	for (size_t i = 0; i < sizeof(junk); i++)
-		junk[i] = (char)rnd(256);
-	switch (rnd(8)) {
-	case 0:
-	case 1:
-		put_u32(m, KSTRATA_ATTR_SESSION, id);
-		break;
-	case 2:
-		put_u32(m, KSTRATA_ATTR_HZ, rnd(4) ? 1 + rnd(2000) : rnd(20000));
-		break;
-	case 3:
-		put_u32(m, KSTRATA_ATTR_BUDGET, rnd(1100));
-		break;
-	case 4:
-		value = rnd(8);
-		put(m, KSTRATA_ATTR_CPUS, &value, rnd(4) ? 8 : rnd(9));
-		break;
-	case 5:
-		nest = put(m, KSTRATA_ATTR_FILTERS | (rnd(8) ? NLA_F_NESTED : 0),
-			   NULL, 0);
-		for (uint32_t n = rnd(rnd(8) ? 4 : 70); n; n--) {
-			value = rnd(5000);
-			put(m, kinds[rnd(5)], &value, rnd(8) ? 8 : rnd(9));
-		}
-		end_nest(m, nest);
-		break;
-	case 6:
-		put(m, (uint16_t)rnd(64), junk, rnd(64));
-		break;
-	default:
-		put(m, (uint16_t)rnd(65536), junk, rnd(64));
-	}
-}
-
-static void fuzz(int fd, uint64_t seed, unsigned long count)
-{
-	static char buf[65536];
-	int session = device();
-	uint32_t id = setup(session, 199, 1u << 14, 0).session;
-	struct answer a;
-	unsigned long answers = 0;
-
-	random_state = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-	toggle(session, KSTRATA_IOC_START);
-	for (unsigned long i = 0; i < count; i++) {
-		struct message m = request(family,
-					   (uint8_t)(rnd(8) ? 1 + rnd(4) :
-							      rnd(256)),
-					   rnd(3) ? NLM_F_ACK : NLM_F_DUMP);
-		uint32_t len, n;
-
-		/* What makes sense, more often than not. */
-		if (rnd(4))
-			put_u32(&m, KSTRATA_ATTR_SESSION, id);
-		for (n = rnd(5); n; n--)
-			random_attr(&m, id);
-		len = m.nl.nlmsg_len;
-		/* Anything behind the type: others' families are not ours. */
-		for (n = rnd(2) ? rnd(6) : 0; n; n--)
-			((char *)&m)[8 + rnd(len - 8)] = (char)rnd(256);
-		if (!rnd(8))
-			m.nl.nlmsg_len = rnd(len + 64);
-		if (!rnd(8))
-			m.nl.nlmsg_flags ^= (uint16_t)(1u << rnd(16));
-		/* Nothing behind the message: it would be one of any type. */
-		if (len > m.nl.nlmsg_len)
-			len = m.nl.nlmsg_len ? m.nl.nlmsg_len : 1;
-		send(fd, &m, rnd(8) ? len : rnd(len) + 1, MSG_DONTWAIT);
-		/* A dump goes on as it is read, and ends. */
-		while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
-			answers++;
-	}
-	printf("# fuzz: %lu messages, %lu answers\n", count, answers);
-	close(fd);
-	fd = open_socket();
-	expect("the session is there after fuzzing", get_session(fd, id, &a), 0);
-	expect("the session can be set after fuzzing",
-	       set_u32(fd, id, KSTRATA_ATTR_HZ, 99), 0);
-	verdict(answers > count / 4, "fuzzing is answered", "%lu times", answers);
-	toggle(session, KSTRATA_IOC_STOP);
-	close(session);
-}
-
-int main(int argc, char **argv)
+int main(void)
 {
 	int fd = open_socket();
 
-	expect("the family is found", find_family(fd), 0);
+	answered("the family is found", find_family(fd), 0);
 	verdict(family && group, "it has its group", "family %u, group %u",
 		family, group);
 	if (!family)
 		return 1;
-	if (argc == 4 && !strcmp(argv[1], "fuzz")) {
-		fuzz(fd, strtoull(argv[2], NULL, 0), strtoul(argv[3], NULL, 0));
-		return failed;
-	}
 	test_status(fd);
 	test_form(fd);
 	test_new(fd);
