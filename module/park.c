@@ -62,21 +62,27 @@ static void park(struct kst_cpu *c, u64 now)
 	idle_begins(c, now);
 }
 
-/* As the CPU is now, interrupts off: busy or idle. */
-static void follow(struct kst_session *s, bool idle)
+/* Out of line: of the many switches that are looked at, few come here. */
+static noinline void turn(struct kst_cpu *c, bool idle)
 {
-	struct kst_cpu *c = kst_session_this_cpu(s);
-	u64 now;
+	u64 now = ktime_get_ns();
 
-	if (!c || !c->sampling || likely(c->busy.running != idle))
-		return;
-	now = ktime_get_ns();
 	if (idle) {
 		park(c, now);
 	} else {
 		idle_ends(c, now);
 		kst_park_run(c, now);
 	}
+}
+
+/* As the CPU is now, interrupts off: busy or idle. */
+static __always_inline void follow(struct kst_session *s, bool idle)
+{
+	struct kst_cpu *c = kst_session_this_cpu(s);
+
+	if (!c || !c->sampling || likely(c->busy.running != idle))
+		return;
+	turn(c, idle);
 }
 
 void kst_park_probe_switch(void *data, KST_PROTO_SWITCH)

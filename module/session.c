@@ -440,12 +440,6 @@ __poll_t kst_session_poll(struct kst_session *s, struct file *file,
 	return 0;
 }
 
-struct kst_cpu *kst_session_this_cpu(struct kst_session *s)
-{
-	lockdep_assert_irqs_disabled();
-	return s->cpus[smp_processor_id()];
-}
-
 void *kst_cpu_reserve(struct kst_cpu *c, u32 max, u64 now, u64 weight)
 {
 	void *rec = kst_ring_reserve(&c->ring, max, now, weight);

@@ -10,8 +10,10 @@
 #include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/list.h>
+#include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
+#include <linux/smp.h>
 #include <linux/wait.h>
 
 #include <kstrata/busy.h>
@@ -119,7 +121,12 @@ __poll_t kst_session_poll(struct kst_session *s, struct file *file,
 			  poll_table *wait);
 
 /* Interrupts off: this CPU's share, or NULL. */
-struct kst_cpu *kst_session_this_cpu(struct kst_session *s);
+static inline struct kst_cpu *kst_session_this_cpu(struct kst_session *s)
+{
+	lockdep_assert_irqs_disabled();
+	return s->cpus[smp_processor_id()];
+}
+
 /*
  * Interrupts off, on c's CPU: room in its ring, as kst_ring_reserve() has it; who
  * listens to events hears when there is none.
