@@ -9,7 +9,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <kstrata.h>
@@ -17,7 +16,6 @@
 static enum probe_kind kind;
 static int fd = -1;
 static uint32_t ring_bytes;
-static uint64_t started, on_ns;
 static const struct kstrata_ring_producer *producer;
 static struct perf_event_mmap_page *perf_page;
 static size_t page;
@@ -95,6 +93,7 @@ static void kstrata_result(struct probe_result *out)
 	}
 	out->lost = producer->lost;
 	out->off_weight = producer->idle_weight + producer->filtered_weight;
+	out->on_ns = producer->on_weight;
 	out->handler_ns = producer->handler_ns;
 }
 
@@ -172,17 +171,8 @@ void probe_open(enum probe_kind what, uint32_t hz, uint32_t bytes)
 		kstrata_open(hz);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 void probe_start(void)
 {
-	started = now_ns();
 	if (kind == PROBE_PERF) {
 		if (ioctl(fd, PERF_EVENT_IOC_ENABLE, 0))
 			die("PERF_EVENT_IOC_ENABLE");
@@ -197,13 +187,11 @@ void probe_stop(void)
 		ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
 	else if (kind != PROBE_NONE)
 		kstrata_switch(KSTRATA_IOC_STOP, "STOP");
-	on_ns = now_ns() - started;
 }
 
 void probe_result(struct probe_result *out)
 {
 	memset(out, 0, sizeof(*out));
-	out->on_ns = on_ns;
 	if (kind == PROBE_PERF)
 		perf_result(out);
 	else if (kind != PROBE_NONE)

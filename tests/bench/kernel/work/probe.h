@@ -23,7 +23,7 @@ struct probe_result {
 	uint64_t weight;	/* ns: of the samples in the ring */
 	uint64_t told_weight;	/* ns: of the lost ones, as records say */
 	uint64_t off_weight;	/* ns: idle or filtered */
-	uint64_t on_ns;		/* from start to stop */
+	uint64_t on_ns;		/* kstrata's own measure of start to stop; else 0 */
 	uint64_t kernel_frames;	/* of all samples */
 	uint64_t user_frames;
 	uint64_t handler_ns;	/* kstrata's own measure; else 0 */
