@@ -191,7 +191,7 @@ step_vm_arm64()
 	sh tests/vm/run.sh 6.12-arm64 matrix
 }
 
-# The first time this takes about 12 minutes; then it is in the cache.
+# Without the cache, this takes about 12 minutes of two idle cores.
 step_debug_kernel()
 {
 	expect "a kernel that checks itself builds" \
@@ -205,7 +205,7 @@ step_kunit()
 
 step_torture()
 {
-	EFFORT=${EFFORT:-60} sh tests/kernel/run.sh debug torture
+	EFFORT=${EFFORT:-40} sh tests/kernel/run.sh debug torture
 }
 
 step_quickstart()

