@@ -52,8 +52,8 @@ static const struct option_desc options[] = {
 	  "do not collect: only take in and serve profiles" },
 	{ "hz", OPTION_U32, false, FIELD(hz), "99", 1, 10000, "N",
 	  "mean samples per second and CPU" },
-	{ "ring-size", OPTION_SIZE, false, FIELD(ring_bytes), "256K", 1u << 14,
-	  1u << 26, "SIZE", "ring of each CPU, a power of two" },
+	{ "ring-size", OPTION_SIZE, false, FIELD(ring_bytes), "0", 0, 1u << 26,
+	  "SIZE", "ring of each CPU, a power of two; 0: as the rate needs" },
 	{ "objects", OPTION_U32, false, FIELD(objects), "4096",
 	  KSTRATA_OBJECTS_MIN, KSTRATA_OBJECTS_MAX, "N",
 	  "files with code that the module knows at once" },
@@ -376,6 +376,12 @@ static int check(const struct config *c)
 	if (c->ring_bytes & (c->ring_bytes - 1)) {
 		log_error("ring-size = %llu is not a power of two",
 			  (unsigned long long)c->ring_bytes);
+		return -EINVAL;
+	}
+	if (c->ring_bytes && c->ring_bytes < KSTRATA_RING_BYTES_MIN) {
+		log_error("ring-size = %llu is less than %u",
+			  (unsigned long long)c->ring_bytes,
+			  KSTRATA_RING_BYTES_MIN);
 		return -EINVAL;
 	}
 	if (strcmp(c->http, "none") &&

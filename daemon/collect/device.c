@@ -82,13 +82,24 @@ static int map_rings(struct device *d)
 	return mapped ? 0 : -ENXIO;
 }
 
+/* What a second of samples takes, some 40 frames each: a daemon may be kept waiting. */
+static uint32_t ring_bytes_for(uint32_t hz)
+{
+	uint32_t bytes = KSTRATA_RING_BYTES_DEFAULT;
+
+	while (bytes < hz * 400)
+		bytes *= 2;
+	return bytes;
+}
+
 /* What this module knows of the struct, no more: its minor 0 ended earlier. */
 static int setup(struct device *d, const struct device_options *options)
 {
 	d->setup = (struct kstrata_setup){
 		.size = sizeof(d->setup),
 		.sample_hz = options->hz,
-		.ring_bytes = options->ring_bytes,
+		.ring_bytes = options->ring_bytes ? options->ring_bytes :
+						    ring_bytes_for(options->hz),
 	};
 	if (d->version.abi_minor == 0) {
 		d->setup.size = KSTRATA_SETUP_SIZE_0;
@@ -117,7 +128,7 @@ int device_open(struct device **out, const struct device_options *options)
 	r = setup(d, options);
 	if (r < 0) {
 		log_error("%s: cannot set up %u Hz with rings of %u bytes: %s",
-			  options->path, options->hz, options->ring_bytes,
+			  options->path, options->hz, d->setup.ring_bytes,
 			  strerror(-r));
 		goto err;
 	}

@@ -10,7 +10,7 @@ struct device;
 struct device_options {
 	const char *path;
 	uint32_t hz;
-	uint32_t ring_bytes;
+	uint32_t ring_bytes; /* 0: as the rate needs */
 	uint32_t objects; /* 0: the module's default */
 };
 

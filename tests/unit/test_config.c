@@ -176,6 +176,7 @@ static void test_file_errors(void **state)
 		{ "pid = 1\npid = me\n", "must be the number of a process" },
 		{ "cgroup =\n", "must not be empty" },
 		{ "ring-size = 100K\n", "not a power of two" },
+		{ "ring-size = 8K\n", "is less than" },
 		{ "sync = soon\n", "must be a time" },
 		{ "http = localhost\n", "must be ADDR:PORT" },
 		{ "http = ::1:4040\n", "must be ADDR:PORT" },

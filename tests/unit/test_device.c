@@ -24,14 +24,9 @@ static void write_page(uint32_t cpu, const struct kstrata_ring_producer *p)
 	close(fd);
 }
 
-static struct device *begin(uint16_t minor, uint32_t cpus, uint32_t objects)
+static struct device *begin_with(uint16_t minor, uint32_t cpus,
+				 struct device_options options)
 {
-	struct device_options options = {
-		.path = path,
-		.hz = 49,
-		.ring_bytes = RING,
-		.objects = objects,
-	};
 	struct device *d;
 
 	log_set_level(LOG_LEVEL_ERROR);
@@ -42,8 +37,20 @@ static struct device *begin(uint16_t minor, uint32_t cpus, uint32_t objects)
 	scratch_write("device", "", 0);
 	assert_int_equal(truncate(path, (off_t)KSTRATA_MMAP_RING(cpus, PAGE)),
 			 0);
+	options.path = path;
 	assert_int_equal(device_open(&d, &options), 0);
 	return d;
+}
+
+static struct device *begin(uint16_t minor, uint32_t cpus, uint32_t objects)
+{
+	struct device_options options = {
+		.hz = 49,
+		.ring_bytes = RING,
+		.objects = objects,
+	};
+
+	return begin_with(minor, cpus, options);
 }
 
 static void test_minor_0(void **state)
@@ -91,6 +98,28 @@ static void test_minor_1(void **state)
 	assert_int_equal(device_object(d, &get), -ENODATA);
 	assert_int_equal(device_stop(d), 0);
 	device_close(d);
+}
+
+/* Without a size, what a second may take: a power of two. */
+static void test_ring_size(void **state)
+{
+	static const struct {
+		uint32_t hz, bytes;
+	} cases[] = {
+		{ 1, KSTRATA_RING_BYTES_DEFAULT },
+		{ 99, KSTRATA_RING_BYTES_DEFAULT },
+		{ 999, 1u << 19 },
+		{ 10000, 1u << 22 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct device_options options = { .hz = cases[i].hz };
+		struct device *d = begin_with(1, 1, options);
+
+		assert_int_equal(fake.setup.ring_bytes, cases[i].bytes);
+		device_close(d);
+	}
 }
 
 static void test_configure(void **state)
@@ -224,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_minor_0),
 		cmocka_unit_test(test_minor_1),
+		cmocka_unit_test(test_ring_size),
 		cmocka_unit_test(test_configure),
 		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_scope),

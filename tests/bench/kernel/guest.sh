@@ -189,7 +189,7 @@ loss()
 		--ring 65536 --depth 48 cpu 20000000
 	# 10 kHz fill the default ring in 60 ms, for which a busy host keeps an
 	# emulated CPU, and the daemon on it, waiting.
-	daemon_start memory --hz 10000 --sync 10s --ring-size 8M || {
+	daemon_start memory --hz 10000 --sync 10s || {
 		not_ok "the daemon starts at 10 kHz" "$(tail -n 1 /tmp/kstratad.log)"
 		return 1
 	}

@@ -66,7 +66,7 @@ static void see(const struct kstrata_record *r, void *userdata)
 	seen->cpus |= 1u << seen->cpu;
 	if (sample->weight > seen->longest)
 		seen->longest = sample->weight;
-	if (sample->weight < seen->shortest)
+	if (!seen->shortest || sample->weight < seen->shortest)
 		seen->shortest = sample->weight;
 	for (int i = 0; i < PIDS; i++) {
 		if (!seen->pid[i] || sample->pid != seen->pid[i])
@@ -80,10 +80,39 @@ static void see(const struct kstrata_record *r, void *userdata)
 
 static void drain_all(struct session *s, struct seen *seen)
 {
-	seen->shortest = UINT64_MAX;
 	for (seen->cpu = 0; seen->cpu < s->nr_cpus; seen->cpu++)
 		if (s->producer[seen->cpu])
 			drain(s, seen->cpu, see, seen);
+}
+
+/*
+ * What comes from now on, until there is enough of pid (0: of anybody), however
+ * little of its time the guest gets. On and on for 20 s, then it is too little.
+ */
+static void gather(struct session *s, struct seen *seen, pid_t pid,
+		   uint64_t enough)
+{
+	int64_t limit = now_ns() + INT64_C(20000000000);
+	struct seen before = { 0 };
+
+	drain_all(s, &before);
+	memset(seen, 0, sizeof(*seen));
+	seen->pid[0] = (uint32_t)pid;
+	do {
+		spin_ms(100);
+		drain_all(s, seen);
+	} while ((pid ? seen->samples[0] : seen->all) < enough &&
+		 now_ns() < limit);
+}
+
+static uint64_t filtered(const struct session *s)
+{
+	uint64_t n = 0;
+
+	for (uint32_t cpu = 0; cpu < s->nr_cpus; cpu++)
+		if (s->producer[cpu] && s->producer[cpu]->filtered_weight)
+			n += s->producer[cpu]->filtered;
+	return n;
 }
 
 static int configure(int fd, struct kstrata_configure c)
@@ -192,11 +221,7 @@ static void test_configure_running(void)
 				       .what = KSTRATA_CONFIGURE_HZ,
 				       .sample_hz = 2000 }),
 	       0);
-	memset(&seen, 0, sizeof(seen));
-	drain_all(&s, &seen);
-	spin_ms(500);
-	memset(&seen, 0, sizeof(seen));
-	drain_all(&s, &seen);
+	gather(&s, &seen, 0, 60);
 	/* The mean weight: 0.5 ms, or more where the host is too slow. */
 	verdict(seen.all > 50 && seen.shortest < 1000000,
 		"samples come at the new rate", "%llu, the shortest %llu ns",
@@ -208,10 +233,7 @@ static void test_configure_running(void)
 				       .cpus = (uintptr_t)&first,
 				       .cpus_bytes = 8 }),
 	       0);
-	drain_all(&s, &seen);
-	spin_ms(200);
-	memset(&seen, 0, sizeof(seen));
-	drain_all(&s, &seen);
+	gather(&s, &seen, 0, 20);
 	verdict(seen.cpus == 1, "only CPU 0 is sampled", "mask %x", seen.cpus);
 	verdict(s.nr_cpus < 2 || !s.producer[1] ||
 			(!s.producer[1]->started && s.producer[1]->on_weight),
@@ -229,26 +251,18 @@ static void test_configure_running(void)
 				       .filters = (uintptr_t)filters,
 				       .nr_filters = 2 }),
 	       0);
-	drain_all(&s, &seen);
-	spin_ms(500);
-	memset(&seen, 0, sizeof(seen));
-	seen.pid[0] = (uint32_t)child[1];
-	drain_all(&s, &seen);
+	gather(&s, &seen, child[1], 20);
 	verdict(seen.samples[0] && !seen.others,
 		"only that process is sampled", "%llu samples, %llu of others",
 		(unsigned long long)seen.samples[0],
 		(unsigned long long)seen.others);
-	verdict(s.producer[0]->filtered && s.producer[0]->filtered_weight,
+	verdict(filtered(&s),
 		"what was not wanted is counted", "it is not");
 	expect("everybody again",
 	       configure(s.fd, (struct kstrata_configure){
 				       .what = KSTRATA_CONFIGURE_FILTERS }),
 	       0);
-	drain_all(&s, &seen);
-	spin_ms(300);
-	memset(&seen, 0, sizeof(seen));
-	seen.pid[0] = (uint32_t)child[0];
-	drain_all(&s, &seen);
+	gather(&s, &seen, child[0], 1);
 	verdict(seen.samples[0], "everybody is sampled again", "none");
 	reap(child[0]);
 	reap(child[1]);
@@ -303,10 +317,8 @@ static void test_cgroup(void)
 				       .nr_filters = 1 }),
 	       0);
 	toggle(s.fd, KSTRATA_IOC_START);
-	spin_ms(500);
+	gather(&s, &seen, inside, 20);
 	toggle(s.fd, KSTRATA_IOC_STOP);
-	seen.pid[0] = (uint32_t)inside;
-	drain_all(&s, &seen);
 	verdict(seen.samples[0] && !seen.others,
 		"only what is in the cgroup, or below, is sampled",
 		"%llu samples, %llu of others",
@@ -507,7 +519,6 @@ static void test_accounts(void)
 
 		if (!p)
 			continue;
-		seen[cpu].shortest = UINT64_MAX;
 		drain(&s, cpu, see, &seen[cpu]);
 		sum = seen[cpu].all_weight + p->lost_weight +
 		      p->filtered_weight + p->idle_weight;
