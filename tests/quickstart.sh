@@ -33,6 +33,7 @@ verdict()
 
 start()
 {
+	[ ! -e "$work/log" ] || mv "$work/log" "$work/log.before"
 	TMPDIR=$work/tmp sh packaging/quickstart.sh --vm "$@" >"$work/log" 2>&1 &
 	pid=$!
 	url=
@@ -89,5 +90,5 @@ verdict "TERM ends it" $?
 pid=
 left_nothing "after TERM"
 
-[ $failed = 0 ] || cat "$work/log"
+[ $failed = 0 ] || cat "$work/log.before" "$work/log"
 exit $failed

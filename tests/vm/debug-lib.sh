@@ -7,6 +7,9 @@
 
 DEBUG=/sys/kernel/debug
 
+# Off until it is asked for: booting would trip over races of others.
+[ ! -e $DEBUG/kcsan ] || echo on >$DEBUG/kcsan
+
 # mark TEXT: in the console, between the kernel's own lines.
 mark()
 {
