@@ -29,7 +29,7 @@ FIRST="deps build"
 HOST="lint build-clang unit unit-asan unit-tsan dkms module serve web
 	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects bench-smoke kunit"
 GUESTS="debug-kernel vm-6.12-smp vm-6.1-smp vm-5.10 vm-6.12-rt vm-7.3 vm-arm64
-	torture"
+	torture races"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
 NEED_BUILD="unit unit-asan serve web vm-6.12-smp vm-6.1-smp
@@ -206,6 +206,13 @@ step_kunit()
 step_torture()
 {
 	EFFORT=${EFFORT:-40} sh tests/kernel/run.sh debug torture
+}
+
+# Another kernel, which takes 6 minutes the first time.
+step_races()
+{
+	sh tests/kernel/run.sh races kunit &&
+		EFFORT=${EFFORT:-20} sh tests/kernel/run.sh races torture
 }
 
 step_quickstart()
