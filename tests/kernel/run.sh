@@ -119,7 +119,7 @@ rc=0
 # a locked-up one.
 GUEST_APPEND="kasan_multi_shot kmemleak=on rcupdate.rcu_cpu_stall_timeout=180"
 GUEST_APPEND="$GUEST_APPEND watchdog_thresh=60 no_console_suspend"
-guest_boot "$kernel" "$out/image" "$out/console" "$out/results" "$seconds" \
+guest_test "$kernel" "$out/image" "$out/console" "$out/results" "$seconds" \
 	-accel tcg,thread=multi -cpu max -smp 2 -m 2048 || rc=$?
 rm -f "$out/image"
 tr -d '\r' <"$out/results"

@@ -36,11 +36,11 @@ accurate|objects)
 	;;
 smp)
 	set -- -accel tcg,thread=multi -smp 2
-	seconds=400
+	seconds=600
 	;;
 matrix)
 	set -- -accel tcg,thread=multi -smp 2
-	seconds=400
+	seconds=600
 	;;
 *)
 	echo "run.sh: unknown mode: $mode" >&2
@@ -72,7 +72,7 @@ guest_pack "$dir/tree" "$dir/image"
 rm -rf "$dir/tree"
 
 rc=0
-guest_boot "$kernel" "$dir/image" "$dir/console" "$dir/results" "$seconds" \
+guest_test "$kernel" "$dir/image" "$dir/console" "$dir/results" "$seconds" \
 	"$@" || rc=$?
 rm -f "$dir/image"
 tr -d '\r' <"$dir/results"
