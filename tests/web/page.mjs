@@ -230,7 +230,8 @@ async function groups() {
 		await page.click("#custom");
 		const local = (t) => page.evaluate((s) => {
 			const d = new Date(s * 1000 - new Date(s * 1000).getTimezoneOffset() * 60000);
-			return d.toISOString().slice(0, 19);
+			// As the field itself has it: without seconds where they are 0.
+			return d.toISOString().slice(0, 19).replace(/:00$/, "");
 		}, t);
 		await page.fill("#from", await local(second));
 		await page.fill("#until", await local(second + 10));
