@@ -357,7 +357,8 @@ struct kstrata_setup {
 
 enum kstrata_filter_kind {
 	KSTRATA_FILTER_PID	= 1,	/* a process, all of its threads */
-	KSTRATA_FILTER_CGROUP	= 2,	/* a cgroup and all below it */
+	/* a cgroup and all below it, at most 63 levels */
+	KSTRATA_FILTER_CGROUP	= 2,
 };
 
 /**
