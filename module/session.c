@@ -157,7 +157,7 @@ static int session_add_cpu(struct kst_session *s, struct kst_cpu **cpus,
 /* Defaults for zeroes, then bounds. */
 static int check_setup(struct kstrata_setup *u)
 {
-	if (u->flags & ~KSTRATA_SETUP_FLAGS || u->session || u->reserved)
+	if (u->flags & ~KSTRATA_SETUP_FLAGS || u->session)
 		return -EINVAL;
 	if (!u->sample_hz)
 		u->sample_hz = KSTRATA_HZ_DEFAULT;
@@ -169,7 +169,7 @@ static int check_setup(struct kstrata_setup *u)
 	if (!u->kernel_depth)
 		u->kernel_depth = KSTRATA_KERNEL_DEPTH_MAX;
 	if (!u->user_depth)
-		u->user_depth = 127;
+		u->user_depth = KSTRATA_USER_DEPTH_MAX;
 	if (!u->budget)
 		u->budget = KSTRATA_BUDGET_DEFAULT;
 	if (u->flags & KSTRATA_SETUP_OBJECTS) {
@@ -179,7 +179,11 @@ static int check_setup(struct kstrata_setup *u)
 		    u->objects > KSTRATA_OBJECTS_MAX)
 			return -EINVAL;
 		u->objects = roundup_pow_of_two(u->objects);
-	} else if (u->objects) {
+		if (!u->rows_kb)
+			u->rows_kb = KSTRATA_ROWS_KB_DEFAULT;
+		if (u->rows_kb > KSTRATA_ROWS_KB_MAX)
+			return -EINVAL;
+	} else if (u->objects || u->rows_kb) {
 		return -EINVAL;
 	}
 	if (u->sample_hz > KSTRATA_HZ_MAX ||

@@ -77,6 +77,17 @@
  *                 the rest of the struct is filled in
  *         others  as of open(2), EACCES for one
  *
+ * KSTRATA_IOC_ROWS     struct kstrata_rows (in/out). Any state but NEW (NEW: EINVAL).
+ *     Gives the session the unwind rows of an object (section 6), instead of those
+ *     it has, if any: a walk uses the ones or the others as a whole. To make room,
+ *     rows of objects that were not met for longest are dropped.
+ *         ENOENT  no object has this number (any more)
+ *         EINVAL  no table, or one that breaks a rule of section 6
+ *         E2BIG   longer than KSTRATA_ROWS_BYTES_MAX, or than all that the session
+ *                 may have
+ *         ENOMEM  no memory for it
+ *         EOPNOTSUPP this kernel makes no look-ups in its handler (PREEMPT_RT)
+ *
  * 3. The rings
  * ============
  *
@@ -171,6 +182,14 @@
  * Where the look-up cannot be made (sample.lookup tells why) frames are raw user
  * addresses.
  *
+ * Walks of user stacks. From frame to frame, the rows of the object that the code is
+ * in tell where the caller's registers are. Code that rows do not cover is taken to
+ * keep frame pointers, and so is all code of objects without rows and of samples
+ * without a look-up; sample.walk tells what was done, sample.user_reason how the walk
+ * ended. Rows are wanted for every object: its OBJECT record is the first request
+ * for them. Whenever a walk meets an object whose rows were dropped, an OBJECT record
+ * with KSTRATA_OBJECT_WANTED asks again, once.
+ *
  * 5. Netlink
  * ==========
  *
@@ -199,8 +218,8 @@
  * KSTRATA_CMD_SESSION_GET  SESSION; or as a dump (NLM_F_DUMP) of all sessions, and
  *     no attributes. Answer, one message for each: SESSION, STATE, OPENER; except
  *     in state NEW also HZ, BUDGET, CPUS, FILTERS, FLAGS, GRANTED, RING_BYTES,
- *     WATERMARK_BYTES, KERNEL_DEPTH, USER_DEPTH, OBJECTS, and STATS, summed over
- *     all CPUs. NLM_F_DUMP_INTR: sessions came or ended meanwhile, ask again.
+ *     WATERMARK_BYTES, KERNEL_DEPTH, USER_DEPTH, OBJECTS, ROWS_KB,
+ *     ROWS_HELD_KB, and STATS, summed over all CPUs. NLM_F_DUMP_INTR: sessions came or ended meanwhile, ask again.
  *         EINVAL  no SESSION; a dump with one
  *         ENOENT  no such session
  *
@@ -237,6 +256,47 @@
  *     second for each CPU of a session.
  *
  * KSTRATA_CMD_EVENT_HOTPLUG  SESSION, CPU, ONLINE: a CPU that has a ring went or came.
+ *
+ * 6. Unwind rows
+ * ==============
+ *
+ * What DWARF's call frame information says of an object, compiled for look-ups in a
+ * hard interrupt. Code is addressed by its offset in the object's file (for a vDSO:
+ * in its image), so the table holds wherever the object is mapped. It is made of
+ * *rows*, each of which says by which *rule* the caller's frame is found from its own
+ * offset up to the next row's. Few rules serve many rows.
+ *
+ * The table, everything in the machine's own byte order, each part right after the one
+ * before it:
+ *
+ *   struct kstrata_rows_table                 the header, 64 bytes
+ *   __u16  starts[nr_blocks][32]              of rows, from their block's
+ *   struct kstrata_rule  rules[nr_rules]      the most used first
+ *   __u32  pages[nr_pages + 1]                see below
+ *   __u32  blocks[nr_blocks]                  start of each block, from first
+ *   __u32  rare_rows[nr_rare]                 numbers of rows whose rule is
+ *   __u16  rare_rules[nr_rare]                ... one of these
+ *   __u8   row_rules[nr_blocks][32]           KSTRATA_ROW_RARE: see rare_rows
+ *   padding to a multiple of 8, zero
+ *
+ * Rows are in blocks of 32, so that the 32 starts fill one cache line, and a row takes
+ * three bytes and a bit. A row's number is its place in row_rules. To look up a
+ * place x (its offset in the file, less first; there is no row at extent or
+ * beyond):
+ *
+ *   p = x >> page_bits        blocks pages[p] to pages[p + 1]
+ *   b                         the last of these that starts at or below x
+ *   i                         the last row of b that starts at or below x - blocks[b]
+ *   r = row_rules[b][i]       or, when r is KSTRATA_ROW_RARE, what rare_rules has
+ *   rules[r]                  where rare_rows has 32 b + i
+ *
+ * It must hold (EINVAL otherwise), besides sizes and what is said of the fields:
+ * blocks[0] is 0, blocks rise and are below extent; starts[b][0] is 0, starts
+ * rise to at most KSTRATA_ROW_START_MAX, and those of rows that do not exist, at the
+ * end of a block, are KSTRATA_ROW_NONE (with the rule 0 in row_rules); pages[p] is the
+ * last block that starts at or below p << page_bits, the last of pages is
+ * nr_blocks - 1; rare_rows rise and are exactly the rows whose row_rules say
+ * KSTRATA_ROW_RARE; rules that rows name exist.
  */
 #ifndef _UAPI_KSTRATA_H
 #define _UAPI_KSTRATA_H
@@ -247,7 +307,7 @@
 #define KSTRATA_DEVICE		"/dev/kstrata"
 
 #define KSTRATA_ABI_MAJOR	1
-#define KSTRATA_ABI_MINOR	1
+#define KSTRATA_ABI_MINOR	2
 
 #define KSTRATA_SESSIONS_MAX	8
 
@@ -268,6 +328,10 @@
 #define KSTRATA_OBJECTS_MAX	65536
 #define KSTRATA_OBJECTS_DEFAULT	4096
 #define KSTRATA_OBJECT_HOLD_NS	10000000000ULL
+
+#define KSTRATA_ROWS_KB_MAX	(1U << 20)	/* of a session */
+#define KSTRATA_ROWS_KB_DEFAULT	(1U << 15)
+#define KSTRATA_ROWS_BYTES_MAX	(1U << 26)	/* of an object */
 
 #define KSTRATA_FILTERS_MAX	64
 #define KSTRATA_CPUS_BYTES_MAX	1024
@@ -315,7 +379,7 @@ struct kstrata_version {
  * @kernel_depth: kernel frames kept of each stack, at most
  *		KSTRATA_KERNEL_DEPTH_MAX (the default)
  * @user_depth:	user frames kept of each stack, at most
- *		KSTRATA_USER_DEPTH_MAX (the default 127)
+ *		KSTRATA_USER_DEPTH_MAX (the default)
  * @budget:	share of a CPU that its own sampling may take, in 1/1000, 1 to
  *		1000. Beyond it the rate is halved, see THROTTLE
  * @granted:	out: KSTRATA_GRANT_*. Without KERNEL_ADDR (the opener has not
@@ -327,7 +391,8 @@ struct kstrata_version {
  * @objects:	how many objects are known at once, KSTRATA_OBJECTS_MIN to _MAX,
  *		rounded up to a power of two; zero without KSTRATA_SETUP_OBJECTS
  *		(minor 1)
- * @reserved:	zero
+ * @rows_kb:	KiB that the rows of all objects may take, at most
+ *		KSTRATA_ROWS_KB_MAX; zero without KSTRATA_SETUP_OBJECTS (minor 2)
  */
 struct kstrata_setup {
 	__u32 size;
@@ -342,7 +407,7 @@ struct kstrata_setup {
 	__u32 nr_cpus;
 	__u32 session;
 	__u32 objects;
-	__u32 reserved;
+	__u32 rows_kb;
 };
 
 /* The size that minor 0 knew. */
@@ -441,6 +506,30 @@ struct kstrata_object_get {
 	__u32 reserved;
 };
 
+/* kstrata_rows.flags */
+#define KSTRATA_ROWS_NONE	(1U << 0)	/* it has none: do not ask again */
+
+/**
+ * struct kstrata_rows - give an object its unwind rows (minor 2)
+ * @size:	sizeof(struct kstrata_rows)
+ * @flags:	KSTRATA_ROWS_*. With NONE, @table and @bytes are zero, and rows that
+ *		the object has are dropped
+ * @id:		the object's number, that of a vDSO too
+ * @bytes:	length of the table
+ * @table:	its address
+ * @held_kb:	out: KiB that the session's rows take now
+ * @dropped:	out: objects whose rows were dropped to make room
+ */
+struct kstrata_rows {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 bytes;
+	__u64 table;
+	__u32 held_kb;
+	__u32 dropped;
+};
+
 /**
  * struct kstrata_switch - start or stop a session
  * @size:	sizeof(struct kstrata_switch)
@@ -459,6 +548,7 @@ struct kstrata_switch {
 #define KSTRATA_IOC_STOP	_IO(KSTRATA_IOC_MAGIC, 3)
 #define KSTRATA_IOC_CONFIGURE	_IO(KSTRATA_IOC_MAGIC, 4)	/* minor 1 */
 #define KSTRATA_IOC_OBJECT	_IO(KSTRATA_IOC_MAGIC, 5)	/* minor 1 */
+#define KSTRATA_IOC_ROWS	_IO(KSTRATA_IOC_MAGIC, 6)	/* minor 2 */
 
 /* ---- rings ----------------------------------------------------------- */
 
@@ -496,6 +586,8 @@ struct kstrata_ring_consumer {
  * @raw_full:	frames left raw because no more objects could be taken in
  * @started:	CLOCK_MONOTONIC ns when sampling here began; 0: it is off
  * @on_weight:	ns for which sampling was on here, up to @started
+ * @frames_rows: user frames found by rows (minor 2, as all that follow)
+ * @frames_fp:	user frames found by a frame pointer
  *
  * Counters never go back. On each CPU, from START to STOP, sampled weight +
  * @lost_weight + @filtered_weight + @idle_weight equals the time for which
@@ -520,6 +612,8 @@ struct kstrata_ring_producer {
 	__u64 raw_full;
 	__u64 started;
 	__u64 on_weight;
+	__u64 frames_rows;
+	__u64 frames_fp;
 };
 
 /* ---- records --------------------------------------------------------- */
@@ -563,9 +657,20 @@ enum kstrata_reason {
 	KSTRATA_REASON_COMPLETE	= 1,	/* the outermost frame was reached */
 	KSTRATA_REASON_DEPTH	= 2,	/* the depth limit */
 	KSTRATA_REASON_FAULT	= 3,	/* a stack word could not be read */
-	KSTRATA_REASON_BAD_FRAME = 4,	/* a frame pointer that is none */
+	KSTRATA_REASON_BAD_FRAME = 4,	/* a frame pointer, or address, that is none */
 	KSTRATA_REASON_UNSUPPORTED = 5,	/* not walked (32-bit user code) */
+	/* minor 2: */
+	KSTRATA_REASON_NO_ROWS	= 6,	/* neither rows nor a frame pointer */
+	KSTRATA_REASON_BAD_RULE	= 7,	/* the row's rule cannot be followed */
+	KSTRATA_REASON_NOT_RESIDENT = 8, /* a stack page is not in memory */
 };
+
+/* kstrata_sample.walk: what the walk of the user stack went by. */
+#define KSTRATA_WALK_ROWS	(1U << 0)	/* some frames: by rows */
+#define KSTRATA_WALK_FP		(1U << 1)	/* some: by frame pointers */
+#define KSTRATA_WALK_PENDING	(1U << 2)	/* of these, some for want of rows */
+#define KSTRATA_WALK_SIGNAL	(1U << 3)	/* across a signal frame */
+#define KSTRATA_WALK_CODE	(1U << 4)	/* the leaf: by its instructions */
 
 /* Were user frames looked up? (minor 1) */
 enum kstrata_lookup {
@@ -614,6 +719,7 @@ enum kstrata_lookup {
  * @kernel_reason: enum kstrata_reason
  * @user_reason: enum kstrata_reason
  * @lookup:	enum kstrata_lookup (minor 1)
+ * @walk:	KSTRATA_WALK_* (minor 2)
  * @reserved:	zero
  *
  * followed, at @frames_offset, by @nr_kernel + @nr_user words.
@@ -632,7 +738,8 @@ struct kstrata_sample {
 	__u8 kernel_reason;
 	__u8 user_reason;
 	__u8 lookup;
-	__u8 reserved[5];
+	__u8 walk;
+	__u8 reserved[4];
 };
 
 /**
@@ -705,12 +812,13 @@ struct kstrata_throttle {
 /* kstrata_object.hdr.flags */
 #define KSTRATA_OBJECT_GONE	(1U << 0)	/* its number means nothing any more */
 #define KSTRATA_OBJECT_CUT	(1U << 1)	/* the path has lost its beginning */
+#define KSTRATA_OBJECT_WANTED	(1U << 2)	/* its rows, once more (minor 2) */
 
 /**
  * struct kstrata_object - a file that holds code (minor 1)
- * @hdr:	type KSTRATA_RECORD_OBJECT, flags KSTRATA_OBJECT_*. With GONE only
- *		@id is filled in, and @hdr.time is that of the last sample that
- *		may mean it
+ * @hdr:	type KSTRATA_RECORD_OBJECT, flags KSTRATA_OBJECT_*. With GONE or
+ *		WANTED only @id is filled in; with GONE @hdr.time is that of the
+ *		last sample that may mean it
  * @id:		its number in frames
  * @kind:	enum kstrata_object_kind
  * @path_offset: bytes from the start of the record to the path
@@ -740,6 +848,115 @@ struct kstrata_object {
 };
 
 #define KSTRATA_OBJECT_PATH_MAX	1024
+
+/* ---- unwind rows (minor 2) -------------------------------------------- */
+
+/* How the caller's frame address, the CFA, is found: that is what its SP was. */
+enum kstrata_cfa {
+	KSTRATA_CFA_NONE	= 0,	/* not known: no rows here */
+	KSTRATA_CFA_END		= 1,	/* there is no caller */
+	KSTRATA_CFA_BAD		= 2,	/* known, but not to be said in a rule */
+	KSTRATA_CFA_SIGNAL	= 3,	/* SP is at the kernel's rt_sigframe */
+	KSTRATA_CFA_REG		= 4,	/* reg + offset */
+	KSTRATA_CFA_DEREF	= 5,	/* the word at reg + offset, + add */
+	KSTRATA_CFA_INDEX	= 6,	/* the word at reg + offset + 8 index, + add */
+	KSTRATA_CFA_PLT		= 7,	/* reg + offset, + 8 if PC % 16 >= add */
+};
+
+/* How the caller's value of a register is found. */
+enum kstrata_save_how {
+	KSTRATA_SAVE_SAME	= 0,	/* it is still in it */
+	KSTRATA_SAVE_LOST	= 1,	/* it is not known any more */
+	KSTRATA_SAVE_AT_CFA	= 2,	/* the word at CFA + offset */
+	KSTRATA_SAVE_IS_CFA	= 3,	/* CFA + offset */
+	KSTRATA_SAVE_AT_REG	= 4,	/* the word at reg + offset */
+	KSTRATA_SAVE_IS_REG	= 5,	/* reg + offset */
+};
+
+/**
+ * struct kstrata_save - where one register of the caller is
+ * @how:	enum kstrata_save_how
+ * @reg:	AT_REG, IS_REG: number of a register of the callee, else zero
+ * @reserved:	zero
+ * @offset:	see there; zero with SAME and LOST
+ */
+struct kstrata_save {
+	__u8 how;
+	__u8 reg;
+	__u16 reserved;
+	__s32 offset;
+};
+
+/**
+ * struct kstrata_rule - from a frame to its caller's
+ * @cfa:	enum kstrata_cfa. Up to SIGNAL, all that follows is zero
+ * @reg:	number of a register: DWARF's numbers, those of general registers
+ *		and of SP only
+ * @index:	INDEX: another one, else zero
+ * @reserved:	zero
+ * @offset:	see enum kstrata_cfa
+ * @add:	likewise; PLT: 0 to 15; REG: zero
+ * @ra:		the return address. SAME: it is in the register that holds it at
+ *		the function's entry (arm64: 30; x86-64 has none: EINVAL)
+ * @fp:		the frame pointer, x86-64: 6 (RBP), arm64: 29
+ * @aux:	the register kstrata_rows_table.aux
+ */
+struct kstrata_rule {
+	__u8 cfa;
+	__u8 reg;
+	__u8 index;
+	__u8 reserved;
+	__s32 offset;
+	__s32 add;
+	struct kstrata_save ra;
+	struct kstrata_save fp;
+	struct kstrata_save aux;
+};
+
+#define KSTRATA_ROWS_MAGIC	0x776f726bU	/* "krow" */
+#define KSTRATA_ROWS_VERSION	1
+
+#define KSTRATA_ROWS_PER_BLOCK	32
+#define KSTRATA_ROW_START_MAX	0xfffe
+#define KSTRATA_ROW_NONE	0xffff
+#define KSTRATA_ROW_RARE	0xff		/* so rules 0 to 254 are not rare */
+#define KSTRATA_ROWS_AUX_NONE	0xff
+#define KSTRATA_ROWS_RULES_MAX	0xffff
+#define KSTRATA_ROWS_PAGE_BITS_MIN	8
+#define KSTRATA_ROWS_PAGE_BITS_MAX	31
+
+/**
+ * struct kstrata_rows_table - what a table starts with
+ * @magic:	KSTRATA_ROWS_MAGIC
+ * @version:	KSTRATA_ROWS_VERSION
+ * @machine:	ELF's number: EM_X86_64 (62) or EM_AARCH64 (183), the kernel's own
+ * @first:	offset in the file of the first byte that rows cover
+ * @extent:	bytes from there to the end of the last row
+ * @bytes:	of the whole table
+ * @nr_rules:	1 to KSTRATA_ROWS_RULES_MAX
+ * @nr_pages:	@extent in pages of 1 << @page_bits bytes, rounded up
+ * @nr_blocks:	at least 1
+ * @nr_rare:	number of rows whose rule is not among the first 255
+ * @page_bits:	KSTRATA_ROWS_PAGE_BITS_MIN to _MAX
+ * @aux:	a third register whose value rules keep, besides SP and the frame
+ *		pointer, or KSTRATA_ROWS_AUX_NONE (every rule's aux is zero then)
+ * @reserved:	zero
+ */
+struct kstrata_rows_table {
+	__u32 magic;
+	__u16 version;
+	__u16 machine;
+	__u64 first;
+	__u32 extent;
+	__u32 bytes;
+	__u32 nr_rules;
+	__u32 nr_pages;
+	__u32 nr_blocks;
+	__u32 nr_rare;
+	__u8 page_bits;
+	__u8 aux;
+	__u8 reserved[22];
+};
 
 /* ---- netlink (minor 1) ------------------------------------------------ */
 
@@ -797,6 +1014,8 @@ enum kstrata_attr {
 	KSTRATA_ATTR_LOST		= 56,	/* u64: records of any type */
 	KSTRATA_ATTR_LOST_WEIGHT	= 57,	/* u64: ns of the samples among them */
 	KSTRATA_ATTR_ONLINE		= 58,	/* 1: it came, 0: it went */
+	KSTRATA_ATTR_ROWS_KB		= 59,	/* kstrata_setup.rows_kb (minor 2) */
+	KSTRATA_ATTR_ROWS_HELD_KB	= 60,	/* kstrata_rows.held_kb (minor 2) */
 };
 
 enum kstrata_state {
@@ -819,6 +1038,8 @@ enum kstrata_stat {
 	KSTRATA_STAT_RAW_BUSY		= 10,
 	KSTRATA_STAT_RAW_FULL		= 11,
 	KSTRATA_STAT_ON_WEIGHT		= 12,
+	KSTRATA_STAT_FRAMES_ROWS	= 13,	/* minor 2 */
+	KSTRATA_STAT_FRAMES_FP		= 14,	/* minor 2 */
 };
 
 #endif /* _UAPI_KSTRATA_H */

@@ -99,7 +99,7 @@ static void test_ioctls(void)
 	verdict(large.setup.nr_cpus > 0 &&
 			large.setup.ring_bytes == KSTRATA_RING_BYTES_DEFAULT &&
 			large.setup.sample_hz == 99 &&
-			large.setup.user_depth == 127,
+			large.setup.user_depth == KSTRATA_USER_DEPTH_MAX,
 		"SETUP writes back what is in force", "%u cpus, rings of %u",
 		large.setup.nr_cpus, large.setup.ring_bytes);
 	verdict(large.setup.session, "SETUP tells the session's number", "0");
