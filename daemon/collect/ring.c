@@ -19,7 +19,10 @@ static_assert(sizeof(struct kstrata_filter) == 16, "ABI");
 static_assert(sizeof(struct kstrata_configure) == 40, "ABI");
 static_assert(sizeof(struct kstrata_object_get) == 56, "ABI");
 static_assert(sizeof(struct kstrata_object) == 48, "ABI");
-static_assert(sizeof(struct kstrata_ring_producer) == 184, "ABI");
+static_assert(sizeof(struct kstrata_rows) == 32, "ABI");
+static_assert(sizeof(struct kstrata_rule) == 36, "ABI");
+static_assert(sizeof(struct kstrata_rows_table) == 64, "ABI");
+static_assert(sizeof(struct kstrata_ring_producer) == 200, "ABI");
 static_assert(offsetof(struct kstrata_ring_producer, ring_bytes) == 64, "ABI");
 
 int ring_open(struct ring *r, int fd, uint32_t cpu, uint32_t ring_bytes)
