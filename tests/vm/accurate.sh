@@ -171,8 +171,11 @@ idle()
 		for hz in $([ $((pairs % 2)) = 0 ] && echo 0 999 || echo 999 0); do
 			sampler idle $rest "$hz" >/tmp/idle.out
 			n=$(value n </tmp/idle.out)
-			[ "$hz" = 0 ] && without=$((without + n)) ||
+			if [ "$hz" = 0 ]; then
+				without=$((without + n))
+			else
 				with=$((with + n))
+			fi
 		done
 		pairs=$((pairs + 1))
 	done
@@ -219,7 +222,7 @@ lockstep()
 # Once more where it is outside 3 sigma, as one in 370 is.
 lockstep_measured()
 {
-	for try in 1 2; do
+	for _ in 1 2; do
 		sampler lockstep 40 99 >/tmp/lockstep.out
 		w=$(value weight_ns </tmp/lockstep.out)
 		cpu=$(value cpu_ns </tmp/lockstep.out)
