@@ -28,7 +28,7 @@ static void check_layout(void)
 	BUILD_BUG_ON(sizeof(struct kstrata_object_get) != 56);
 	BUILD_BUG_ON(sizeof(struct kstrata_object) != 48);
 	BUILD_BUG_ON(offsetof(struct kstrata_ring_producer, ring_bytes) != 64);
-	BUILD_BUG_ON(sizeof(struct kstrata_ring_producer) != 184);
+	BUILD_BUG_ON(sizeof(struct kstrata_ring_producer) != 200);
 	/* The largest SAMPLE and two LOST records fit in the smallest ring. */
 	BUILD_BUG_ON(2 * sizeof(struct kstrata_lost) +
 		     sizeof(struct kstrata_sample) +
