@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * One step of a walk of a user stack, from a frame to its caller: by a rule
+ * (uapi/kstrata.h, section 6), by the frame pointer, or at the leaf by the
+ * instructions there. Of both machines, on any: pure functions of the frame and of
+ * what two others read, which are known when this is compiled, as the machine is.
+ *
+ *   read  a word of the program's memory, at any address; 0: there is none
+ *   leaf  a register at the interrupted instruction, by DWARF's number; 0: no such
+ *
+ * No loop here depends on what is read, and no step reads more than a few words.
+ */
+#ifndef _KSTRATA_UNWIND_H
+#define _KSTRATA_UNWIND_H
+
+#include <kstrata.h>
+
+#define KST_X86_64	62	/* EM_X86_64 */
+#define KST_ARM64	183	/* EM_AARCH64 */
+
+#ifdef __KERNEL__
+#define KST_INLINE static __always_inline
+#else
+#define KST_INLINE static inline __attribute__((always_inline, unused))
+#endif
+
+typedef int kst_read_fn(void *ctx, __u64 at, __u64 *word);
+typedef int kst_leaf_fn(void *ctx, unsigned int reg, __u64 *value);
+
+/* kst_frame.flags */
+#define KST_FRAME_LEAF	(1u << 0)	/* pc is where it was interrupted, not a return
+					 * address; all registers are known */
+#define KST_FRAME_FP	(1u << 1)	/* fp is known */
+#define KST_FRAME_LOW	(1u << 2)	/* sp is no more than a lower bound */
+
+/**
+ * struct kst_frame - where a walk is
+ * @pc:		the instruction that goes on here
+ * @sp:		stack pointer: what lies below has been left behind
+ * @fp:		frame pointer
+ * @aux:	value of the register @aux_reg
+ * @saved:	LEAF, below a signal frame: address of the saved registers, else 0
+ * @aux_reg:	number of a register, KSTRATA_ROWS_AUX_NONE: of none
+ * @flags:	KST_FRAME_*
+ */
+struct kst_frame {
+	__u64 pc;
+	__u64 sp;
+	__u64 fp;
+	__u64 aux;
+	__u64 saved;
+	__u8 aux_reg;
+	__u8 flags;
+};
+
+/* What was interrupted. */
+KST_INLINE void kst_frame_leaf(struct kst_frame *f, __u64 pc, __u64 sp, __u64 fp)
+{
+	*f = (struct kst_frame){
+		.pc = pc,
+		.sp = sp,
+		.fp = fp,
+		.aux_reg = KSTRATA_ROWS_AUX_NONE,
+		.flags = KST_FRAME_LEAF | KST_FRAME_FP,
+	};
+}
+
+/*
+ * The place to look up: a return address belongs to the call before it, which may
+ * be the last instruction of its function.
+ */
+KST_INLINE __u64 kst_frame_place(const struct kst_frame *f)
+{
+	return f->pc - !(f->flags & KST_FRAME_LEAF);
+}
+
+KST_INLINE unsigned int kst_reg_sp(int machine)
+{
+	return machine == KST_X86_64 ? 7 : 31;
+}
+
+KST_INLINE unsigned int kst_reg_fp(int machine)
+{
+	return machine == KST_X86_64 ? 6 : 29;
+}
+
+/*
+ * A return address without the signature that programs built for pointer
+ * authentication give it. ptrauth_strip_user_insn_pac() does that only from 6.5 on,
+ * its forerunner did other things; the instruction knows how wide addresses are,
+ * needs no key, and is no operation where there are no signatures. On another
+ * machine, where arm64's addresses are only made up: 48 bits.
+ */
+KST_INLINE __u64 kst_unwind_strip(__u64 address, int machine)
+{
+	if (machine != KST_ARM64)
+		return address;
+#ifdef __aarch64__
+	{
+		register __u64 lr __asm__("x30") = address;
+
+		__asm__("hint #7 // xpaclri" : "+r" (lr));
+		return lr;
+	}
+#else
+	return address & 0xffffffffffffULL;
+#endif
+}
+
+/* Can this be the caller's PC? Else: why the walk ends. */
+KST_INLINE __u8 kst_unwind_pc(__u64 pc)
+{
+	if (!pc)
+		return KSTRATA_REASON_COMPLETE;
+	return pc & (KSTRATA_FRAME_OBJECT | KSTRATA_FRAME_KIND) ?
+		KSTRATA_REASON_BAD_FRAME : KSTRATA_REASON_NONE;
+}
+
+/*
+ * Where the kernel saves registers for a signal's handler, from SP at the handler's
+ * return on. x86-64: that is the rt_sigframe but for its first word, so uc_flags,
+ * uc_link and uc_stack come before the registers, in an order of their own. arm64:
+ * siginfo, then of the ucontext all up to its fault_address.
+ */
+#define KST_X86_64_SAVED	40
+#define KST_ARM64_SAVED		312
+#define KST_SAVED_NONE		0xff
+
+/* The word there that holds a register; the one of PC is 33. */
+KST_INLINE unsigned int kst_saved_slot(unsigned int reg, int machine)
+{
+	if (machine == KST_ARM64)
+		return reg <= 31 ? reg : reg == 33 ? 32 : KST_SAVED_NONE;
+	if (reg >= 8 && reg <= 15)
+		return reg - 8;
+	switch (reg) {
+	case 5: return 8;	/* rdi */
+	case 4: return 9;	/* rsi */
+	case 6: return 10;	/* rbp */
+	case 3: return 11;	/* rbx */
+	case 1: return 12;	/* rdx */
+	case 0: return 13;	/* rax */
+	case 2: return 14;	/* rcx */
+	case 7: return 15;	/* rsp */
+	case 33: return 16;	/* rip */
+	}
+	return KST_SAVED_NONE;
+}
+
+/* The value of a register in this frame; BAD_RULE: not known, FAULT: unreadable. */
+KST_INLINE __u8 kst_unwind_reg(const struct kst_frame *f, unsigned int reg,
+			       __u64 *value, int machine, kst_read_fn *read,
+			       kst_leaf_fn *leaf, void *ctx)
+{
+	unsigned int slot;
+
+	if (reg == kst_reg_sp(machine)) {
+		*value = f->sp;
+		return f->flags & KST_FRAME_LOW ? KSTRATA_REASON_BAD_RULE :
+						  KSTRATA_REASON_NONE;
+	}
+	if (reg == kst_reg_fp(machine)) {
+		*value = f->fp;
+		return f->flags & KST_FRAME_FP ? KSTRATA_REASON_NONE :
+						 KSTRATA_REASON_BAD_RULE;
+	}
+	if (!(f->flags & KST_FRAME_LEAF)) {
+		*value = f->aux;
+		return reg == f->aux_reg && reg != KSTRATA_ROWS_AUX_NONE ?
+			KSTRATA_REASON_NONE : KSTRATA_REASON_BAD_RULE;
+	}
+	if (!f->saved)
+		return leaf(ctx, reg, value) ? KSTRATA_REASON_NONE :
+					       KSTRATA_REASON_BAD_RULE;
+	slot = kst_saved_slot(reg, machine);
+	if (slot == KST_SAVED_NONE)
+		return KSTRATA_REASON_BAD_RULE;
+	return read(ctx, f->saved + 8 * slot, value) ? KSTRATA_REASON_NONE :
+						       KSTRATA_REASON_FAULT;
+}
+
+/* How a register is saved, but for SAME and LOST: these are BAD_RULE. */
+KST_INLINE __u8 kst_unwind_save(const struct kst_frame *f,
+				const struct kstrata_save *save, __u64 cfa,
+				__u64 *value, int machine, kst_read_fn *read,
+				kst_leaf_fn *leaf, void *ctx)
+{
+	__u64 at = cfa;
+	__u8 reason;
+
+	switch (save->how) {
+	case KSTRATA_SAVE_AT_CFA:
+	case KSTRATA_SAVE_IS_CFA:
+		break;
+	case KSTRATA_SAVE_AT_REG:
+	case KSTRATA_SAVE_IS_REG:
+		reason = kst_unwind_reg(f, save->reg, &at, machine, read, leaf, ctx);
+		if (reason)
+			return reason;
+		break;
+	default:
+		return KSTRATA_REASON_BAD_RULE;
+	}
+	*value = at + save->offset;
+	if (save->how == KSTRATA_SAVE_IS_CFA || save->how == KSTRATA_SAVE_IS_REG)
+		return KSTRATA_REASON_NONE;
+	return read(ctx, *value, value) ? KSTRATA_REASON_NONE : KSTRATA_REASON_FAULT;
+}
+
+/* Across a signal frame: SP, FP and PC at once, the others when asked for. */
+KST_INLINE __u8 kst_unwind_signal(struct kst_frame *f, int machine,
+				  kst_read_fn *read, void *ctx)
+{
+	__u64 saved = f->sp + (machine == KST_ARM64 ? KST_ARM64_SAVED :
+						      KST_X86_64_SAVED);
+	struct kst_frame to = {
+		.saved = saved,
+		.aux_reg = KSTRATA_ROWS_AUX_NONE,
+		.flags = KST_FRAME_LEAF | KST_FRAME_FP,
+	};
+	__u8 reason;
+
+	if (f->flags & KST_FRAME_LOW)
+		return KSTRATA_REASON_BAD_RULE;
+	if (!read(ctx, saved + 8 * kst_saved_slot(33, machine), &to.pc) ||
+	    !read(ctx, saved + 8 * kst_saved_slot(kst_reg_sp(machine), machine),
+		  &to.sp) ||
+	    !read(ctx, saved + 8 * kst_saved_slot(kst_reg_fp(machine), machine),
+		  &to.fp))
+		return KSTRATA_REASON_FAULT;
+	/* Where it stood, whatever the stack: not signed, not checked. */
+	reason = kst_unwind_pc(to.pc);
+	if (!reason)
+		*f = to;
+	return reason;
+}
+
+/*
+ * By the frame record that fp points to. On arm64 a frame's record is anywhere in
+ * it: how far up the caller's SP is, is not known then. Like all steps: NONE, and f
+ * is the caller; else why the walk ends, and f is as it was.
+ */
+KST_INLINE __u8 kst_unwind_fp(struct kst_frame *f, int machine, kst_read_fn *read,
+			      void *ctx)
+{
+	__u64 next, ret;
+	__u8 reason;
+
+	if (!(f->flags & KST_FRAME_FP))
+		return KSTRATA_REASON_NO_ROWS;
+	if (!f->fp)
+		return KSTRATA_REASON_COMPLETE;
+	/* Strictly outwards: this ends, whatever the stack holds. */
+	if (f->fp % 8 || f->fp < f->sp)
+		return KSTRATA_REASON_BAD_FRAME;
+	if (!read(ctx, f->fp, &next) || !read(ctx, f->fp + 8, &ret))
+		return KSTRATA_REASON_FAULT;
+	ret = kst_unwind_strip(ret, machine);
+	reason = kst_unwind_pc(ret);
+	if (reason)
+		return reason;
+	f->pc = ret;
+	f->sp = f->fp + 16;
+	f->fp = next;
+	f->saved = 0;
+	f->aux_reg = KSTRATA_ROWS_AUX_NONE;
+	f->flags = KST_FRAME_FP | (machine == KST_ARM64 ? KST_FRAME_LOW : 0);
+	return KSTRATA_REASON_NONE;
+}
+
+/* The CFA, not checked. */
+KST_INLINE __u8 kst_unwind_cfa(const struct kst_frame *f,
+			       const struct kstrata_rule *rule, __u64 *cfa,
+			       int machine, kst_read_fn *read, kst_leaf_fn *leaf,
+			       void *ctx)
+{
+	__u64 value, index;
+	__u8 reason;
+
+	reason = kst_unwind_reg(f, rule->reg, &value, machine, read, leaf, ctx);
+	if (reason)
+		return reason;
+	value += rule->offset;
+	switch (rule->cfa) {
+	case KSTRATA_CFA_REG:
+		break;
+	case KSTRATA_CFA_PLT:
+		if (f->pc % 16 >= (__u32)rule->add)
+			value += 8;
+		break;
+	case KSTRATA_CFA_INDEX:
+		reason = kst_unwind_reg(f, rule->index, &index, machine, read, leaf,
+					ctx);
+		if (reason)
+			return reason;
+		value += 8 * index;
+		/* fall through */
+	case KSTRATA_CFA_DEREF:
+		if (!read(ctx, value, &value))
+			return KSTRATA_REASON_FAULT;
+		value += rule->add;
+		break;
+	default:
+		return KSTRATA_REASON_BAD_RULE;
+	}
+	*cfa = value;
+	return KSTRATA_REASON_NONE;
+}
+
+/*
+ * By the rule of the place that f is in (not one of KSTRATA_CFA_NONE: that is no
+ * rule), from a table whose third register is aux. Any rule is safe, also one that
+ * no table may have.
+ */
+KST_INLINE __u8 kst_unwind_rule(struct kst_frame *f, const struct kstrata_rule *rule,
+				__u8 aux, int machine, kst_read_fn *read,
+				kst_leaf_fn *leaf, void *ctx)
+{
+	struct kst_frame to = { .aux_reg = KSTRATA_ROWS_AUX_NONE };
+	__u8 reason;
+
+	if (rule->cfa <= KSTRATA_CFA_SIGNAL) {
+		if (rule->cfa == KSTRATA_CFA_END)
+			return KSTRATA_REASON_COMPLETE;
+		if (rule->cfa != KSTRATA_CFA_SIGNAL)
+			return KSTRATA_REASON_BAD_RULE;
+		if (machine == KST_ARM64 && f->flags & KST_FRAME_LOW)
+			/* The kernel links a record to the handler's. */
+			return kst_unwind_fp(f, machine, read, ctx);
+		return kst_unwind_signal(f, machine, read, ctx);
+	}
+	if (machine == KST_ARM64 && f->flags & KST_FRAME_LOW &&
+	    rule->cfa == KSTRATA_CFA_REG && rule->reg == kst_reg_sp(machine)) {
+		/* Its record, if it keeps one, is where fp points. */
+		if (rule->fp.how != KSTRATA_SAVE_AT_CFA ||
+		    rule->ra.how != KSTRATA_SAVE_AT_CFA ||
+		    (__s64)rule->ra.offset != (__s64)rule->fp.offset + 8 ||
+		    !(f->flags & KST_FRAME_FP))
+			return kst_unwind_fp(f, machine, read, ctx);
+		to.sp = f->fp - rule->fp.offset;
+	} else {
+		reason = kst_unwind_cfa(f, rule, &to.sp, machine, read, leaf, ctx);
+		if (reason)
+			return reason;
+	}
+	/*
+	 * Outwards, strictly but for a leaf that has pushed nothing: the return
+	 * address in a register.
+	 */
+	if (to.sp % 8 || to.sp < f->sp ||
+	    (to.sp == f->sp && !(f->flags & KST_FRAME_LEAF)))
+		return KSTRATA_REASON_BAD_FRAME;
+
+	if (rule->ra.how == KSTRATA_SAVE_SAME) {
+		/* The link register: who calls overwrites it. */
+		if (machine != KST_ARM64 || !(f->flags & KST_FRAME_LEAF))
+			return KSTRATA_REASON_BAD_RULE;
+		reason = kst_unwind_reg(f, 30, &to.pc, machine, read, leaf, ctx);
+	} else {
+		reason = kst_unwind_save(f, &rule->ra, to.sp, &to.pc, machine, read,
+					 leaf, ctx);
+	}
+	if (reason)
+		return reason;
+	to.pc = kst_unwind_strip(to.pc, machine);
+	reason = kst_unwind_pc(to.pc);
+	if (reason)
+		return reason;
+
+	/* A register that cannot be had is only missed if it is asked for. */
+	if (rule->fp.how == KSTRATA_SAVE_SAME) {
+		to.fp = f->fp;
+		to.flags = f->flags & KST_FRAME_FP;
+	} else {
+		reason = kst_unwind_save(f, &rule->fp, to.sp, &to.fp, machine, read,
+					 leaf, ctx);
+		if (reason == KSTRATA_REASON_FAULT)
+			return reason;
+		to.flags = reason ? 0 : KST_FRAME_FP;
+	}
+	if (aux != KSTRATA_ROWS_AUX_NONE) {
+		if (rule->aux.how == KSTRATA_SAVE_SAME)
+			reason = kst_unwind_reg(f, aux, &to.aux, machine, read, leaf,
+						ctx);
+		else
+			reason = kst_unwind_save(f, &rule->aux, to.sp, &to.aux,
+						 machine, read, leaf, ctx);
+		if (reason == KSTRATA_REASON_FAULT)
+			return reason;
+		if (!reason)
+			to.aux_reg = aux;
+	}
+	*f = to;
+	return KSTRATA_REASON_NONE;
+}
+
+#endif /* _KSTRATA_UNWIND_H */
