@@ -169,8 +169,8 @@ idle()
 	without=0 with=0 pairs=0
 	while [ $pairs -lt 2 ] || { [ $pairs -lt 8 ] && ! holds "$(as_often)"; }; do
 		for hz in $([ $((pairs % 2)) = 0 ] && echo 0 999 || echo 999 0); do
-			sampler idle $rest "$hz" >/tmp/idle.out
-			n=$(value n </tmp/idle.out)
+			sampler idle $rest "$hz" >"/tmp/idle.$hz"
+			n=$(value n <"/tmp/idle.$hz")
 			if [ "$hz" = 0 ]; then
 				without=$((without + n))
 			else
@@ -182,7 +182,7 @@ idle()
 	echo "table kernel=$KERNEL idle_s=$((pairs * rest)) interrupts=$without with_999hz=$with" >&3
 	is "an idle CPU is woken as often at 999 Hz as without, within 1 %" \
 		"$(as_often)"
-	is "idle time is known" "$(value idle_ns </tmp/idle.out) > .9e9 * $rest"
+	is "idle time is known" "$(value idle_ns </tmp/idle.999) > .9e9 * $rest"
 
 	sampler accounts 20 999 >/tmp/accounts.out
 	sum=$(($(value sampled_ns </tmp/accounts.out) +

@@ -79,7 +79,7 @@ static void test_ioctls(void)
 		       ioctl(fd, KSTRATA_IOC_SETUP, &setup), EINVAL);          \
 	} while (0)
 	REFUSED("with an unknown flag", flags, 1u << 31);
-	REFUSED("with a reserved word", reserved, 1);
+	REFUSED("with room for rows, without objects", rows_kb, 1);
 	REFUSED("at too high a rate", sample_hz, KSTRATA_HZ_MAX + 1);
 	REFUSED("with rings not a power of two", ring_bytes, 3u << 14);
 	REFUSED("with rings too small", ring_bytes, 1u << 13);
