@@ -2,6 +2,7 @@
 /* kstrata: asks the daemon, on the command line. */
 
 #include "tool/client.h"
+#include "tool/cuts.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -153,6 +154,15 @@ static void print_lookups(const json_t *c)
 	    number(frames, "raw"));
 }
 
+static void print_cuts(const json_t *c)
+{
+	struct buf text = { 0 };
+
+	cuts_text(json_object_get(c, "cut"), (double)number(c, "weight"), &text);
+	row("cut stacks", "%s", text.len ? buf_cstr(&text) : "none");
+	buf_release(&text);
+}
+
 static void print_collector(const json_t *c)
 {
 	char weight[32], idle[32], lost[32], handler[32], filtered[32];
@@ -187,6 +197,7 @@ static void print_collector(const json_t *c)
 		row("filtered", "%" JSON_INTEGER_FORMAT " samples (%s)",
 		    number(c, "filtered"), filtered);
 	}
+	print_cuts(c);
 	print_lookups(c);
 	row("missed", "%" JSON_INTEGER_FORMAT " expiries",
 	    number(c, "missed"));
@@ -255,12 +266,21 @@ static const char *basename_of(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+/* Beside the output, not in it. */
+static void tell_cuts(struct buf *text)
+{
+	if (text->len)
+		fprintf(stderr, "kstrata: cut stacks: %s\n", buf_cstr(text));
+	buf_release(text);
+}
+
 static int print_top(const json_t *top)
 {
 	const char *unit = json_string_value(json_object_get(top, "unit"));
 	bool time = unit && !strcmp(unit, "nanoseconds");
 	double total = (double)number(top, "total");
 	const json_t *functions = json_object_get(top, "functions");
+	struct buf cuts = { 0 };
 	char self[32];
 
 	printf("%12s %7s %7s  %s\n", "SELF", "SELF", "TOTAL", "FUNCTION");
@@ -288,6 +308,8 @@ static int print_top(const json_t *top)
 	}
 	if (!json_array_size(functions))
 		fprintf(stderr, "kstrata: nothing in this range\n");
+	cuts_text(json_object_get(top, "cut"), total, &cuts);
+	tell_cuts(&cuts);
 	return 0;
 }
 
@@ -330,7 +352,7 @@ static int run_flame(struct client *c, const struct options *o)
 		{ "until", o->until },	   { "format", o->output },
 		{ "max-nodes", o->count }, { NULL, NULL },
 	};
-	struct buf body = { 0 };
+	struct buf body = { 0 }, cuts = { 0 };
 	int r;
 
 	if (!query)
@@ -338,8 +360,11 @@ static int run_flame(struct client *c, const struct options *o)
 	r = client_get(c, "/pyroscope/render", params, &body);
 	if (r >= 0 && !body.len)
 		fprintf(stderr, "kstrata: nothing in this range\n");
-	if (r >= 0)
+	if (r >= 0) {
 		print_body(&body);
+		cuts_header_text(client_cut(c), &cuts);
+		tell_cuts(&cuts);
+	}
 	buf_release(&body);
 	return r;
 }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "collect/cgroups.h"
 #include "collect/tasks.h"
+#include "profile/cut.h"
 
 #include <errno.h>
 #include <kstrata/ring.h>
@@ -196,9 +197,27 @@ static int user_location(struct collector *c, struct task *task,
 	return raw_location(c, task, frame - !leaf, location, known);
 }
 
+/* In place of the frames that a walk did not get to. */
+static int fold_cut(struct collector *c, const struct kstrata_sample *s,
+		    enum cut cut, uint32_t *node)
+{
+	struct dict *dict = store_dict(c->store);
+	const char *marker = cut_marker(cut);
+	uint32_t location;
+	int r = dict_location(dict, marker, strlen(marker), "", &location);
+
+	if (r >= 0)
+		r = calltree_child(dict->tree, *node, location, node);
+	if (r < 0 || s->nr_user || s->nr_kernel)
+		return r;
+	/* The time is not the marker's own. */
+	r = intern(c, unknown, &location);
+	return r < 0 ? r : calltree_child(dict->tree, *node, location, node);
+}
+
 /* Outermost frame first: user, then kernel, as one stack. */
 static int fold(struct collector *c, struct task *task,
-		const struct kstrata_sample *s, uint32_t *node)
+		const struct kstrata_sample *s, enum cut cut, uint32_t *node)
 {
 	const __u64 *frames = kst_sample_frames(s);
 	struct calltree *tree = store_dict(c->store)->tree;
@@ -207,6 +226,11 @@ static int fold(struct collector *c, struct task *task,
 	int r;
 
 	*node = 0;
+	if (cut != CUT_NOT) {
+		r = fold_cut(c, s, cut, node);
+		if (r < 0)
+			return r;
+	}
 	for (unsigned int i = s->nr_user; i--;) {
 		/* Only what was interrupted is not a return address. */
 		bool leaf = !i && !s->nr_kernel;
@@ -305,6 +329,7 @@ static void take_sample(struct collector *c, const struct kstrata_record *rec)
 		      (KSTRATA_SAMPLE_KTHREAD | KSTRATA_SAMPLE_IDLE);
 	uint32_t series, node;
 	struct task *task;
+	enum cut cut;
 	int r;
 
 	if (!kst_sample_valid(rec)) {
@@ -315,6 +340,7 @@ static void take_sample(struct collector *c, const struct kstrata_record *rec)
 		c->stats.unknown_records++;
 		return;
 	}
+	cut = cut_of(s);
 	task = tasks_get(c->tasks, s->pid, kernel, rec->time);
 	r = task ? 0 : -ENOMEM;
 	if (r >= 0) {
@@ -322,7 +348,7 @@ static void take_sample(struct collector *c, const struct kstrata_record *rec)
 		r = series_of(c, task, s, &series);
 	}
 	if (r >= 0)
-		r = fold(c, task, s, &node);
+		r = fold(c, task, s, cut, &node);
 	if (r >= 0)
 		r = store_add(c->store, series, node,
 			      (int64_t)rec->time + c->realtime_offset,
@@ -335,6 +361,8 @@ static void take_sample(struct collector *c, const struct kstrata_record *rec)
 	}
 	c->stats.samples++;
 	c->stats.weight += s->weight;
+	c->stats.cut_samples[cut]++;
+	c->stats.cut_weight[cut] += s->weight;
 	if (!kernel && s->user_reason < ARRAY_SIZE(c->stats.reasons))
 		c->stats.reasons[s->user_reason]++;
 	if (s->nr_user && s->lookup < ARRAY_SIZE(c->stats.lookups))

@@ -8,6 +8,7 @@
 
 #include "collect/device.h"
 #include "collect/objects.h"
+#include "profile/cut.h"
 #include "store/store.h"
 #include "symbol/symbolizer.h"
 
@@ -50,7 +51,8 @@ struct collector_stats {
 	uint64_t lookups[4]; /* samples with user frames by enum kstrata_lookup */
 	struct objects_stats objects;
 	uint64_t failed; /* samples not stored: memory, series limit */
-	uint64_t reasons[8]; /* user stacks by enum kstrata_reason */
+	uint64_t reasons[9]; /* user stacks by enum kstrata_reason */
+	uint64_t cut_samples[CUTS], cut_weight[CUTS]; /* of samples, weight */
 	uint64_t period; /* ns, slowest CPU's as of the last THROTTLE; 0: none */
 };
 

@@ -4,13 +4,18 @@
 /* As enum kstrata_reason, kstrata_lookup, collector_frame, objects_failure. */
 static const char *const reasons[] = { "none",	    "complete",
 				       "depth",	    "fault",
-				       "bad_frame", "unsupported" };
+				       "bad_frame", "unsupported",
+				       "no_rows",   "bad_rule",
+				       "not_resident" };
 static const char *const lookups[] = { "none", "done", "busy", "unsupported" };
 static const char *const frames[] = { "object", "vdso", "anon", "nowhere",
 				      "raw" };
 static const char *const failures[] = { "unknown", "released", "denied",
 					"format", "other" };
 
+_Static_assert(ARRAY_SIZE(reasons) ==
+		       ARRAY_SIZE(((struct collector_stats *)0)->reasons),
+	       "a name for each");
 _Static_assert(ARRAY_SIZE(frames) == COLLECTOR_FRAMES, "a name for each");
 _Static_assert(ARRAY_SIZE(failures) == OBJECTS_FAILURES, "a name for each");
 
@@ -42,6 +47,8 @@ void report_status(const struct collector *collector,
 	json_u64(j, c.samples);
 	json_key(j, "weight");
 	json_u64(j, c.weight);
+	json_key(j, "cut");
+	cut_write(j, c.cut_weight);
 	json_key(j, "lost");
 	json_u64(j, dev.lost);
 	json_key(j, "lost_weight");
@@ -127,6 +134,27 @@ static void by_label(struct buf *out, const char *name, const char *label,
 			   (unsigned long long)values[i]);
 }
 
+static void put_cuts(struct buf *out, const struct collector_stats *c)
+{
+	static const char samples[] = "kstrata_cut_samples_total";
+	static const char seconds[] = "kstrata_cut_seconds_total";
+
+	buf_printf(out,
+		   "# HELP %s Samples whose stack is cut, by why.\n"
+		   "# TYPE %s counter\n",
+		   samples, samples);
+	for (enum cut i = CUT_NOT + 1; i < CUTS; i++)
+		buf_printf(out, "%s{reason=\"%s\"} %llu\n", samples, cut_key(i),
+			   (unsigned long long)c->cut_samples[i]);
+	buf_printf(out,
+		   "# HELP %s CPU time that these stand for.\n"
+		   "# TYPE %s counter\n",
+		   seconds, seconds);
+	for (enum cut i = CUT_NOT + 1; i < CUTS; i++)
+		buf_printf(out, "%s{reason=\"%s\"} %.9f\n", seconds, cut_key(i),
+			   (double)c->cut_weight[i] / 1e9);
+}
+
 static void put_objects(struct buf *out, const struct collector_stats *c)
 {
 	by_label(out, "kstrata_lookups_total", "result",
@@ -206,6 +234,7 @@ void report_metrics(const struct collector *collector,
 	by_label(out, "kstrata_user_stacks_total", "reason",
 		 "User stacks by why their walk ended.", reasons, c.reasons,
 		 ARRAY_SIZE(reasons));
+	put_cuts(out, &c);
 	put_objects(out, &c);
 	metric(out, "kstrata_tasks", "gauge", "Processes known.", c.tasks);
 	metric(out, "kstrata_symbol_objects", "gauge",

@@ -16,6 +16,16 @@ void flame_free(struct flame *f)
 	free(f);
 }
 
+enum cut flame_marker(const struct flame *f, uint32_t node)
+{
+	const struct flame_node *n = &f->nodes[node];
+
+	/* Elsewhere than at a stack's outer end it would be somebody's name. */
+	if (n->depth != 1 || n->object)
+		return CUT_NOT;
+	return cut_find(strtab_get(f->strings, n->name, NULL), "");
+}
+
 static int by_total(const void *a, const void *b)
 {
 	const uint64_t *x = *(const uint64_t *const *)a;
@@ -121,6 +131,7 @@ int flame_prune(const struct flame *f, uint32_t max, struct flame **result)
 
 	if (!keep || !cut || !out || strtab_new(&out->strings) < 0)
 		goto out;
+	memcpy(out->cut, f->cut, sizeof(out->cut));
 	if (!max || max >= f->nr)
 		memset(keep, true, f->nr);
 	else if (choose(f, max, keep) < 0)

@@ -7,6 +7,7 @@
 #ifndef KSTRATA_QUERY_FLAME_H
 #define KSTRATA_QUERY_FLAME_H
 
+#include "profile/cut.h"
 #include "profile/strtab.h"
 
 struct flame_node {
@@ -22,7 +23,12 @@ struct flame {
 	struct strtab *strings;
 	struct flame_node *nodes;
 	uint32_t nr;
+	/* What stacks weigh that are cut, of all that was merged. */
+	uint64_t cut[CUTS];
 };
+
+/* Is the node a marker of profile/cut.h, no function? CUT_NOT: it is none. */
+enum cut flame_marker(const struct flame *f, uint32_t node);
 
 void flame_free(struct flame *f);
 

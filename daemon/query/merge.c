@@ -242,6 +242,14 @@ static void preorder(struct merge *m, const struct finish *x, uint32_t nr,
 	}
 }
 
+static void add_cut(struct flame *f, uint32_t node)
+{
+	enum cut cut = flame_marker(f, node);
+
+	if (cut != CUT_NOT)
+		f->cut[cut] = add_saturating(f->cut[cut], f->nodes[node].total);
+}
+
 static int build(struct merge *m, struct finish *x, struct flame *f)
 {
 	const struct calltree *t = m->sum.tree;
@@ -269,6 +277,9 @@ static int build(struct merge *m, struct finish *x, struct flame *f)
 	f->nodes[0].object = 0;
 	f->strings = m->sum.strings;
 	m->sum.strings = NULL;
+	for (uint32_t i = 1; i < f->nr; i++)
+		if (f->nodes[i].depth == 1)
+			add_cut(f, i);
 	return 0;
 }
 

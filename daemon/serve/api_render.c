@@ -6,6 +6,7 @@
 #include "serve/pprof.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +94,23 @@ static int write_format(struct api *a, const struct api_query *x,
 	return write_json(a, x, f, reply);
 }
 
+/* For formats that have no place to say it: "total=9, no_rows=1, fault=2". */
+static void put_cut(const struct flame *f, struct http_reply *reply)
+{
+	int at;
+
+	if (!cut_any(f->cut))
+		return;
+	at = snprintf(reply->cut, sizeof(reply->cut), "total=%llu",
+		      (unsigned long long)f->nodes[0].total);
+	for (enum cut i = CUT_NOT + 1; i < CUTS; i++)
+		if (f->cut[i])
+			at += snprintf(reply->cut + at,
+				       sizeof(reply->cut) - (size_t)at,
+				       ", %s=%llu", cut_key(i),
+				       (unsigned long long)f->cut[i]);
+}
+
 static int parse_limit(const struct http_request *q, struct http_reply *reply,
 		       enum format format, uint64_t *max)
 {
@@ -126,6 +144,8 @@ int api_render(struct api *a, const struct http_request *q,
 		r = flame_prune(whole, (uint32_t)max, &shown);
 	if (r >= 0)
 		r = write_format(a, &x, shown ? shown : whole, format, reply);
+	if (r >= 0 && reply->status < 400)
+		put_cut(whole, reply);
 	flame_free(shown);
 	flame_free(whole);
 out:
@@ -134,6 +154,13 @@ out:
 }
 
 #define TOP_DEFAULT 100
+
+/* What stands for missing frames is no function. */
+static bool is_marker(const struct flame *f, const struct flame_function *fn)
+{
+	return cut_find(strtab_get(f->strings, fn->name, NULL),
+			strtab_get(f->strings, fn->object, NULL)) != CUT_NOT;
+}
 
 int api_top(struct api *a, const struct http_request *q,
 	    struct http_reply *reply)
@@ -165,9 +192,18 @@ int api_top(struct api *a, const struct http_request *q,
 	json_key(&j, "unit");
 	json_str(&j, !type || strstr(type, ":nanoseconds:") ? "nanoseconds" :
 							      "count");
+	if (cut_any(f->cut)) {
+		json_key(&j, "cut");
+		cut_write(&j, f->cut);
+	}
 	json_key(&j, "functions");
 	json_array(&j);
-	for (uint32_t i = 0; i < nr && (!limit || i < limit); i++) {
+	if (!limit)
+		limit = nr;
+	for (uint32_t i = 0; i < nr && limit; i++) {
+		if (is_marker(f, &functions[i]))
+			continue;
+		limit--;
 		json_object(&j);
 		json_key(&j, "name");
 		json_str(&j, strtab_get(f->strings, functions[i].name, NULL));

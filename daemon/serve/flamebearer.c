@@ -139,7 +139,8 @@ static int write_objects(struct json *j, const struct names *names)
 	return 0;
 }
 
-static void write_metadata(struct json *j, const char *type)
+static void write_metadata(struct json *j, const struct flame *f,
+			   const char *type)
 {
 	struct profile_type t = { .sample_type = "cpu" };
 	const char *units;
@@ -165,6 +166,10 @@ static void write_metadata(struct json *j, const char *type)
 	json_str(j, units);
 	json_key(j, "name");
 	json_str(j, t.sample_type);
+	if (cut_any(f->cut)) {
+		json_key(j, "cut");
+		cut_write(j, f->cut);
+	}
 	json_end_object(j);
 }
 
@@ -234,7 +239,7 @@ int flamebearer_write(struct json *j, const struct flame *f, const char *type,
 	r = write_flamebearer(j, f, &names);
 	if (r < 0)
 		goto out;
-	write_metadata(j, type);
+	write_metadata(j, f, type);
 	write_timeline(j, timeline);
 	json_key(j, "groups");
 	json_null(j);

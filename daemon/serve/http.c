@@ -119,6 +119,7 @@ int http_error(struct http_reply *reply, unsigned int status, const char *fmt,
 	reply->content_type = NULL;
 	reply->gz = NULL;
 	reply->disposition = NULL;
+	reply->cut[0] = '\0';
 	j = json_to(&reply->body);
 	json_object(&j);
 	json_key(&j, "code");
@@ -165,6 +166,8 @@ static void add_headers(struct MHD_Response *response,
 			 reply->disposition);
 		MHD_add_response_header(response, "Content-Disposition", value);
 	}
+	if (*reply->cut)
+		MHD_add_response_header(response, "Kstrata-Cut", reply->cut);
 }
 
 /* Choose the bytes: as they are, compressed now, or compressed before. */

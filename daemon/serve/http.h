@@ -24,6 +24,7 @@ struct http_reply {
 	size_t gz_len;
 	const char *etag; /* with gz */
 	const char *disposition; /* static; file name for a download, or NULL */
+	char cut[384]; /* value of Kstrata-Cut, "": none */
 };
 
 /* A route's handler fills in the reply; a negative errno gives a 500. */

@@ -6,6 +6,7 @@
 #include "serve/profiletype.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,8 @@ struct writer {
 	Pprof__Function *functions;
 	Pprof__Mapping *mappings;
 	char **strings;
+	int64_t comments[CUTS]; /* one a reason that stacks were cut for */
+	char texts[CUTS][96];
 	void **ptrs; /* arrays of pointers that protobuf-c wants */
 	uint32_t *node_location; /* by flame node: location id */
 	uint32_t *mapping_of; /* by string id: mapping id, 0: none yet */
@@ -194,6 +197,26 @@ static uint32_t put_string(struct writer *w, const char *s)
 	return w->nr_strings++;
 }
 
+/* In the unit of the samples. */
+static void put_comments(struct writer *w)
+{
+	Pprof__Profile *p = &w->profile;
+	uint64_t total = max_u64(w->f->nodes[0].total, 1);
+
+	p->comment = w->comments;
+	for (enum cut i = CUT_NOT + 1; i < CUTS; i++) {
+		uint64_t cut = w->f->cut[i];
+
+		if (!cut)
+			continue;
+		snprintf(w->texts[i], sizeof(w->texts[i]),
+			 "cut stacks, %s: %llu (%.2f %%)", cut_name(i),
+			 (unsigned long long)cut,
+			 100 * (double)cut / (double)total);
+		w->comments[p->n_comment++] = put_string(w, w->texts[i]);
+	}
+}
+
 /* protobuf-c wants arrays of pointers where we have arrays. */
 static int point(struct writer *w)
 {
@@ -223,7 +246,7 @@ static int fill(struct writer *w)
 	uint32_t nr = strtab_count(w->f->strings);
 	int r;
 
-	w->strings = calloc(nr + 8u, sizeof(*w->strings));
+	w->strings = calloc(nr + 8u + CUTS, sizeof(*w->strings));
 	w->mapping_of = calloc(nr + 1u, sizeof(*w->mapping_of));
 	w->node_location = calloc(w->f->nr + 1u, sizeof(*w->node_location));
 	if (!w->strings || !w->mapping_of || !w->node_location)
@@ -281,6 +304,7 @@ int pprof_write(const struct flame *f, const char *type, int64_t from_ns,
 			w.profile.period_type = &period_type;
 			w.profile.period = 1;
 		}
+		put_comments(&w);
 		w.profile.time_nanos = from_ns;
 		if (__builtin_sub_overflow(until_ns, from_ns,
 					   &w.profile.duration_nanos))

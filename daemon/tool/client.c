@@ -14,6 +14,7 @@ struct client {
 	char *socket_path;
 	CURL *curl;
 	char error[CURL_ERROR_SIZE];
+	char cut[384];
 };
 
 struct client *client_new(const char *socket_path)
@@ -50,6 +51,22 @@ static size_t on_body(char *data, size_t size, size_t nr, void *userdata)
 		return 0;
 	buf_add(body, data, size * nr);
 	return body->err ? 0 : size * nr;
+}
+
+static size_t on_header(char *data, size_t size, size_t nr, void *userdata)
+{
+	static const char name[] = "kstrata-cut:";
+	const size_t skip = sizeof(name) - 1;
+	struct client *c = userdata;
+	size_t len = size * nr;
+
+	if (len > skip && !strncasecmp(data, name, skip)) {
+		while (len && strchr("\r\n", data[len - 1]))
+			len--;
+		snprintf(c->cut, sizeof(c->cut), "%.*s", (int)(len - skip),
+			 data + skip);
+	}
+	return size * nr;
 }
 
 static int make_url(struct client *c, const char *path,
@@ -116,11 +133,14 @@ int client_get(struct client *c, const char *path,
 	r = make_url(c, path, params, &url);
 	if (r < 0)
 		goto out;
+	c->cut[0] = '\0';
 	curl_easy_reset(c->curl);
 	curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, c->socket_path);
 	curl_easy_setopt(c->curl, CURLOPT_URL, url.data);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, body);
+	curl_easy_setopt(c->curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(c->curl, CURLOPT_HEADERDATA, c);
 	curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->error);
 	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, TIMEOUT_S);
 	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
@@ -137,6 +157,11 @@ int client_get(struct client *c, const char *path,
 out:
 	buf_release(&url);
 	return r;
+}
+
+const char *client_cut(const struct client *c)
+{
+	return c->cut + strspn(c->cut, " ");
 }
 
 int client_get_json(struct client *c, const char *path,

@@ -29,4 +29,7 @@ int client_get(struct client *c, const char *path,
 int client_get_json(struct client *c, const char *path,
 		    const struct client_param *params, json_t **out);
 
+/* What the last answer's Kstrata-Cut said of cut stacks; "": nothing. */
+const char *client_cut(const struct client *c);
+
 #endif

@@ -509,6 +509,46 @@ def kstrata():
 
 
 @test
+def cut_stacks():
+    """Cut stacks: every answer says what they weigh and why, also after a restart."""
+    d = Daemon()
+    body = b"[cut: no rows];hot 3\n[cut: fault];hot 1\nmain;hot 95\nmain;[cut: fault] 1\n"
+    equal(d.ingest(body, "cut.cpu").status, 200)
+    equal(d.ingest(b"main;hot 1\n", "whole.cpu").status, 200)
+    want = {"fault": SAMPLE, "no_rows": 3 * SAMPLE}
+
+    def ask(path, **more):
+        reply = d.get(path, query=app("cut"), until="now+1h", **more)
+        equal(reply.status, 200)
+        equal(reply.headers["Kstrata-Cut"],
+              f"total={100 * SAMPLE}, fault={SAMPLE}, no_rows={3 * SAMPLE}" if "render" in path else None)
+        return reply
+
+    def answers():
+        equal(ask("/pyroscope/render").json["metadata"]["cut"], want)
+        # A limit on what is shown is none on what is told.
+        equal(ask("/pyroscope/render", **{"max-nodes": 2}).json["metadata"]["cut"], want)
+        contains(ask("/pyroscope/render", format="folded").text, f"[cut: no rows];hot {3 * SAMPLE}\n")
+        contains(gzip.decompress(ask("/pyroscope/render", format="pprof").body), b"cut stacks, no rows: ")
+        top = ask("/api/v1/top").json
+        equal(top["cut"], want)
+        equal([(f["name"], f["self"]) for f in top["functions"]],
+              [("hot", 99 * SAMPLE), ("main", 0)])
+
+    answers()
+    whole = d.get("/pyroscope/render", query=app("whole"), until="now+1h")
+    equal(whole.headers["Kstrata-Cut"], None)
+    assert "cut" not in whole.json["metadata"]
+    line = "kstrata: cut stacks: 4.00 % (no rows 3.00 %, fault 1.00 %)\n"
+    for verb in (("top",), ("flame",), ("flame", "-o", "pprof"), ("flame", "-o", "json")):
+        equal(tool(d, *verb, "-s", "cut", "-u", "now+1h").stderr.decode(), line, verb)
+        equal(tool(d, *verb, "-s", "whole", "-u", "now+1h").stderr, b"", verb)
+    equal(d.stop(), 0)
+    d = Daemon(store=d.store)
+    answers()
+
+
+@test
 def kstrata_errors():
     """kstrata: no daemon, wrong usage, the daemon's refusal: exit codes and reasons."""
     d = Daemon()

@@ -100,6 +100,103 @@ static void test_gone(void **state)
 	assert_int_equal(total, 11);
 }
 
+/* The reason stands where the frames are missing, and its weight is counted. */
+static void test_cut(void **state)
+{
+	static const struct {
+		uint8_t reason, walk;
+		const char *marker;
+	} v[] = {
+		{ KSTRATA_REASON_DEPTH, 0, "[cut: depth];" },
+		{ KSTRATA_REASON_FAULT, 0, "[cut: fault];" },
+		{ KSTRATA_REASON_BAD_FRAME, 0, "[cut: bad frame];" },
+		{ KSTRATA_REASON_UNSUPPORTED, 0, "[cut: not walked];" },
+		{ KSTRATA_REASON_NO_ROWS, 1, "[cut: no rows];" },
+		{ KSTRATA_REASON_BAD_RULE, 1, "[cut: bad rule];" },
+		{ KSTRATA_REASON_NOT_RESIDENT, 1, "[cut: not resident];" },
+		{ KSTRATA_REASON_COMPLETE, KSTRATA_WALK_PENDING,
+		  "[cut: no rows yet];" },
+		{ KSTRATA_REASON_COMPLETE, KSTRATA_WALK_ROWS, "" },
+	};
+	struct fixture *f = *state;
+	struct collector_stats before, after;
+	char text[512], expect[512], comm[16], query[32];
+	uint64_t total, samples = 0, weight = 0;
+
+	collector_get_stats(f->collector, &before);
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+		struct sample x;
+
+		snprintf(comm, sizeof(comm), "cut%zu", i);
+		snprintf(query, sizeof(query), "{comm=\"%s\"}", comm);
+		snprintf(expect, sizeof(expect),
+			 "%scollector_test_outer;collector_test_leaf",
+			 v[i].marker);
+		x = sample_of((uint32_t)getpid(), comm, 100 + i);
+		x.s.nr_user = 2;
+		x.s.user_reason = v[i].reason;
+		x.s.walk = v[i].walk;
+		x.frames[0] = (uint64_t)(uintptr_t)collector_test_leaf + 4;
+		x.frames[1] = (uint64_t)(uintptr_t)collector_test_outer + 4;
+		collector_take(f->collector, &x.s.hdr);
+		collector_take(f->collector, &x.s.hdr);
+		only_stack(f, query, text, sizeof(text), &total);
+		assert_string_equal(text, expect);
+		assert_int_equal(total, 2 * (100 + i));
+	}
+	collector_get_stats(f->collector, &after);
+	for (enum cut i = CUT_NOT + 1; i < CUTS; i++) {
+		samples += after.cut_samples[i] - before.cut_samples[i];
+		weight += after.cut_weight[i] - before.cut_weight[i];
+	}
+	assert_int_equal(samples, 2 * (ARRAY_SIZE(v) - 1));
+	assert_int_equal(weight, 2 * (100 + 101 + 102 + 103 + 104 + 105 + 106 +
+				      107));
+	assert_int_equal(after.cut_weight[CUT_NOT] - before.cut_weight[CUT_NOT],
+			 2 * 108);
+}
+
+/* Where no frame at all is left, the time is not the marker's own. */
+static void test_cut_without_frames(void **state)
+{
+	struct fixture *f = *state;
+	struct sample x = sample_of((uint32_t)getpid(), "nothing", 9);
+	char text[512];
+	uint64_t total;
+
+	x.s.user_reason = KSTRATA_REASON_BAD_FRAME;
+	collector_take(f->collector, &x.s.hdr);
+	only_stack(f, "{comm=\"nothing\"}", text, sizeof(text), &total);
+	assert_string_equal(text, "[cut: bad frame];[unknown]");
+	assert_int_equal(total, 9);
+}
+
+static void test_cut_kernel(void **state)
+{
+	struct fixture *f = *state;
+	struct sample x = sample_of(2, "kcut", 5);
+	char text[512];
+	uint64_t total;
+
+	x.s.hdr.flags = KSTRATA_SAMPLE_KTHREAD;
+	x.s.user_reason = KSTRATA_REASON_NONE;
+	x.s.kernel_reason = KSTRATA_REASON_DEPTH;
+	x.s.nr_kernel = 1;
+	x.frames[0] = 0xffffffff81000210;
+	collector_take(f->collector, &x.s.hdr);
+	only_stack(f, "{comm=\"kcut\"}", text, sizeof(text), &total);
+	assert_string_equal(text, "[cut: depth];vfs_read");
+	/* Below a whole user stack, it is none of the outer end. */
+	x = sample_of((uint32_t)getpid(), "ucut", 5);
+	x.s.kernel_reason = KSTRATA_REASON_DEPTH;
+	x.s.nr_kernel = x.s.nr_user = 1;
+	x.frames[0] = 0xffffffff81000210;
+	x.frames[1] = (uint64_t)(uintptr_t)collector_test_outer + 4;
+	collector_take(f->collector, &x.s.hdr);
+	only_stack(f, "{comm=\"ucut\"}", text, sizeof(text), &total);
+	assert_string_equal(text, "collector_test_outer;vfs_read");
+}
+
 static void test_exec_looks_again(void **state)
 {
 	struct fixture *f = *state;
@@ -206,6 +303,9 @@ int main(void)
 		cmocka_unit_test(test_leaf_is_not_a_return_address),
 		cmocka_unit_test(test_kernel_thread),
 		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_cut_without_frames),
+		cmocka_unit_test(test_cut_kernel),
 		cmocka_unit_test(test_exec_looks_again),
 		cmocka_unit_test(test_hostile_records),
 		cmocka_unit_test(test_lost_adds_up),

@@ -122,6 +122,31 @@ static void test_example(void **state)
 	flame_free(f);
 }
 
+/* Cut stacks: what they weigh, by reason; nothing where none is. */
+static void test_cut(void **state)
+{
+	static const struct stack v[] = {
+		{ 95, { "main", "/bin/a", "work", "/bin/a", NULL } },
+		{ 3, { "[cut: no rows]", "", "work", "/bin/a", NULL } },
+		{ 2, { "[cut: fault]", "", "work", "/bin/a", NULL } },
+		{ 1, { "[cut: depth]", "/bin/odd", "work", "/bin/a", NULL } },
+	};
+	uint64_t points[] = { 100 };
+	const struct query_series timeline = { .points = points, .nr = 1 };
+	struct flame *f = flame_of(v, ARRAY_SIZE(v));
+	json_t *root = parse(f, CPU, &timeline, 0);
+
+	(void)state;
+	assert_json(root, "metadata.cut", "{\"fault\":2,\"no_rows\":3}");
+	json_decref(root);
+	flame_free(f);
+	f = flame_of(v, 1);
+	root = parse(f, CPU, &timeline, 0);
+	assert_null(json_object_get(get(root, "metadata"), "cut"));
+	json_decref(root);
+	flame_free(f);
+}
+
 /* Offsets count from the end of the bar before, gaps and all. */
 static void test_offsets(void **state)
 {
@@ -607,6 +632,7 @@ int main(void)
 		cmocka_unit_test(test_example),
 		cmocka_unit_test(test_offsets),
 		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_metadata),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_objects),

@@ -111,6 +111,7 @@ struct profile {
 	char **strings;
 	size_t nr_samples, nr_mappings, nr_locations, nr_functions, nr_strings;
 	uint64_t time, duration, period, default_type;
+	struct numbers comments;
 };
 
 /* Repeated numbers come packed into one field or each in its own. */
@@ -243,6 +244,9 @@ static void read_profile(struct profile *p, struct wire w)
 			break;
 		case 12:
 			p->period = number(&f);
+			break;
+		case 13:
+			put_numbers(&p->comments, &f);
 			break;
 		case 14:
 			p->default_type = number(&f);
@@ -422,6 +426,37 @@ static void test_small(void **state)
 	stacks_of(&in, v, ARRAY_SIZE(v), true);
 	stacks_read(&read, &p);
 	assert_stacks_equal(&in, &read);
+	release(&p);
+	flame_free(f);
+}
+
+/* The markers are frames like others; a comment sums them up. */
+static void test_cut(void **state)
+{
+	static const struct stack v[] = {
+		{ 995, { "main", "/bin/a", "work", "/lib/b", NULL } },
+		{ 3, { "[cut: no rows]", "", "work", "/lib/b", NULL } },
+		{ 2, { "[cut: fault]", "", "work", "/lib/b", NULL } },
+	};
+	struct flame *f = flame_of(v, ARRAY_SIZE(v));
+	struct stacks in = { 0 }, read = { 0 };
+	struct profile p;
+
+	(void)state;
+	write_and_read(&p, f, CPU);
+	assert_int_equal(p.comments.nr, 2);
+	assert_string_equal(text(&p, p.comments.v[0]),
+			    "cut stacks, fault: 2 (0.20 %)");
+	assert_string_equal(text(&p, p.comments.v[1]),
+			    "cut stacks, no rows: 3 (0.30 %)");
+	stacks_of(&in, v, ARRAY_SIZE(v), true);
+	stacks_read(&read, &p);
+	assert_stacks_equal(&in, &read);
+	release(&p);
+	flame_free(f);
+	f = flame_of(v, 1);
+	write_and_read(&p, f, CPU);
+	assert_int_equal(p.comments.nr, 0);
 	release(&p);
 	flame_free(f);
 }
@@ -721,6 +756,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_empty),

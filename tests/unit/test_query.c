@@ -328,6 +328,35 @@ static void test_prune_exact(void **state)
 	store_close(s);
 }
 
+/* What is cut, whatever is shown of it and from however many dictionaries. */
+static void test_cut(void **state)
+{
+	struct store *s = new_store();
+	struct flame *f, *p;
+
+	(void)state;
+	add(s, "a", T0,
+	    "[cut: fault];x;y 5\n[cut: fault];x 2\nmain 10\n"
+	    "[cut: no rows];y 4\nmain;[cut: depth] 1\n[cut: what];x 1\n");
+	add(s, "b", T0, "[cut: fault];x 100\n");
+	f = merge(s, "{service_name=\"a\"}", 0, INT64_MAX);
+	assert_int_equal(f->nodes[0].total, 23);
+	assert_int_equal(f->cut[CUT_FAULT], 7);
+	assert_int_equal(f->cut[CUT_NO_ROWS], 4);
+	/* Not at the outer end, or of no name of ours. */
+	assert_int_equal(f->cut[CUT_DEPTH], 0);
+	assert_int_equal(f->cut[CUT_OTHER], 0);
+	assert_int_equal(f->cut[CUT_NOT], 0);
+	assert_int_equal(flame_prune(f, 2, &p), 0);
+	assert_memory_equal(p->cut, f->cut, sizeof(f->cut));
+	flame_free(p);
+	flame_free(f);
+	f = merge(s, "{}", 0, INT64_MAX);
+	assert_int_equal(f->cut[CUT_FAULT], 107);
+	flame_free(f);
+	store_close(s);
+}
+
 static void test_top(void **state)
 {
 	static const struct {
@@ -449,6 +478,7 @@ int main(void)
 		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_prune),
 		cmocka_unit_test(test_prune_exact),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_top),
 		cmocka_unit_test(test_objects),
 		cmocka_unit_test(test_epochs_and_depth),

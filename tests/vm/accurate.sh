@@ -111,13 +111,13 @@ truth_at()
 			"$top, not $perf_top"
 	fi
 
-	# Only what starts a thread stands before thread_main. A walk by frame
-	# pointers misses the caller while the frame is being made or undone: a
-	# few instructions of thousands.
+	# Only what starts a thread stands before thread_main, and why the stack
+	# is cut where it is. A walk by frame pointers misses the caller while
+	# the frame is being made or undone: a few instructions of thousands.
 	grep -E ';hot_[ab] [0-9]+$' "/tmp/truth-$hz.folded" |
-		grep -v -E '^([^;]*;)?((__)?clone3?;)?(start_thread;)?thread_main;work;hot_[ab] [0-9]+$' \
+		grep -v -E '^(\[cut: [^]]*\];)?([^;]*;)?((__)?clone3?;)?(start_thread;)?thread_main;work;hot_[ab] [0-9]+$' \
 		>/tmp/other
-	wrong=$(grep -v -E '^([^;]*;)?((__)?clone3?;)?(start_thread;)?thread_main;hot_[ab] [0-9]+$' \
+	wrong=$(grep -v -E '^(\[cut: [^]]*\];)?([^;]*;)?((__)?clone3?;)?(start_thread;)?thread_main;hot_[ab] [0-9]+$' \
 		/tmp/other | head -n 1)
 	short=$(total </tmp/other)
 	if [ -z "$wrong" ]; then
