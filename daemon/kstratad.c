@@ -188,6 +188,7 @@ static int start_collector(struct daemon *d)
 {
 	struct symbolizer_options symbols = {
 		.cache_bytes = d->config.symbol_cache_bytes,
+		.offsets = d->config.offsets,
 	};
 	struct device_options device = {
 		.path = d->config.device,

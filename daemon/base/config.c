@@ -74,6 +74,8 @@ static const struct option_desc options[] = {
 	  1u << 20, UINT64_MAX, "SIZE", "windows kept by --store memory" },
 	{ "symbol-cache", OPTION_SIZE, false, FIELD(symbol_cache_bytes), "64M",
 	  1u << 20, UINT64_MAX, "SIZE", "memory for symbols of files" },
+	{ "offsets", OPTION_BOOL, false, FIELD(offsets), NULL, 0, 0, NULL,
+	  "tell places without a symbol by their offset in the file too" },
 	{ "log-level", OPTION_LOG_LEVEL, false, FIELD(log_level), "info", 0, 0,
 	  "LEVEL", "error, warn, info or debug" },
 	{ "check-config", OPTION_BOOL, true, FIELD(check), NULL, 0, 0, NULL,

@@ -32,6 +32,7 @@ struct config {
 	int64_t sync_ns;
 	uint64_t memory_bytes; /* of --store memory */
 	uint64_t symbol_cache_bytes;
+	bool offsets; /* in names of places without a symbol */
 	enum log_level log_level;
 	bool check; /* --check-config: say and exit */
 };

@@ -76,8 +76,9 @@ struct symbolizer {
 	size_t vdso_bytes;
 	bool vdso_tried;
 	uint64_t cache_bytes;
+	bool offsets;
 	/* The last answer's strings, where they are not those of a table. */
-	char basename[NAME_MAX + 3];
+	char basename[NAME_MAX + sizeof("[+0x0123456789abcdef]")];
 	char name[16384 + 16];
 	char object[PATH_MAX + 16];
 	struct symbolizer_stats stats;
@@ -91,6 +92,7 @@ int symbolizer_new(struct symbolizer **out,
 	if (!s)
 		return -ENOMEM;
 	s->cache_bytes = options->cache_bytes;
+	s->offsets = options->offsets;
 	s->kallsyms_path = strdup(options->kallsyms_path ?
 					  options->kallsyms_path :
 					  "/proc/kallsyms");
@@ -506,12 +508,19 @@ int symbolizer_read(struct symbolizer *s, int fd, uint32_t generation,
 	return 0;
 }
 
-static const char *basename_of(struct symbolizer *s, const char *path)
+/* What a place without a symbol is called. */
+static const char *place_of(struct symbolizer *s, const char *path,
+			    uint64_t offset)
 {
 	const char *slash = strrchr(path, '/');
+	const char *base = slash && slash[1] ? slash + 1 : path;
 
-	snprintf(s->basename, sizeof(s->basename), "[%.*s]", NAME_MAX,
-		 slash && slash[1] ? slash + 1 : path);
+	if (s->offsets)
+		snprintf(s->basename, sizeof(s->basename), "[%.*s+%#" PRIx64 "]",
+			 NAME_MAX, base, offset);
+	else
+		snprintf(s->basename, sizeof(s->basename), "[%.*s]", NAME_MAX,
+			 base);
 	return s->basename;
 }
 
@@ -531,7 +540,7 @@ bool symbolizer_file(struct symbolizer *s, const struct symbols_key *key,
 		evict(s);
 	}
 	out->object = sane(s->object, sizeof(s->object), path);
-	out->name = sane_name(s, name ? name : basename_of(s, path));
+	out->name = sane_name(s, name ? name : place_of(s, path, offset));
 	return o;
 }
 
@@ -570,14 +579,16 @@ struct symbol symbolizer_user(struct symbolizer *s, int proc_fd, uint32_t pid,
 	} else if (m->inode) {
 		struct object *o = object_of(s, proc_fd, pid, m);
 
+		uint64_t offset = address - m->start + m->offset;
+
 		if (o && o->symbols)
-			name = elfsym_lookup(o->symbols,
-					     address - m->start + m->offset);
+			name = elfsym_lookup(o->symbols, offset);
 		if (o) {
 			account(s, o);
 			evict(s);
 		}
-		out.name = sane_name(s, name ? name : basename_of(s, m->path));
+		out.name = sane_name(s, name ? name :
+					      place_of(s, m->path, offset));
 	}
 	return out;
 }

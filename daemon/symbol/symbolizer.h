@@ -24,6 +24,7 @@ struct symbol {
 struct symbolizer_options {
 	uint64_t cache_bytes;
 	const char *kallsyms_path; /* NULL: /proc/kallsyms */
+	bool offsets; /* "[name of the file+0x1f40]" */
 };
 
 int symbolizer_new(struct symbolizer **out,

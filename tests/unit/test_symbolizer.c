@@ -186,6 +186,31 @@ static void test_no_file(void **state)
 	end(&f);
 }
 
+/* A place that no symbol has: by the file, or by its offset there as well. */
+static void test_offsets(void **state)
+{
+	static const struct symbols_key nobody;
+
+	(void)state;
+	for (int offsets = 0; offsets < 2; offsets++) {
+		const struct symbolizer_options options = {
+			.cache_bytes = 1 << 20,
+			.kallsyms_path = scratch_path("none"),
+			.offsets = offsets,
+		};
+		struct symbolizer *s;
+		struct symbol out;
+
+		assert_int_equal(symbolizer_new(&s, &options), 0);
+		assert_false(symbolizer_file(s, &nobody, "/lib/a.so", 0x1f40,
+					     &out));
+		assert_string_equal(out.name,
+				    offsets ? "[a.so+0x1f40]" : "[a.so]");
+		assert_string_equal(out.object, "/lib/a.so");
+		symbolizer_free(s);
+	}
+}
+
 /* Runs a program that prints an address of its own and waits. */
 static pid_t run(const char *program, uint64_t *address)
 {
@@ -434,6 +459,7 @@ int main(void)
 		cmocka_unit_test(test_self),
 		cmocka_unit_test(test_vdso),
 		cmocka_unit_test(test_no_file),
+		cmocka_unit_test(test_offsets),
 		cmocka_unit_test(test_deleted),
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_gone),
