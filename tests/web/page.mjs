@@ -37,6 +37,8 @@ try {
 	await daemon.ingest("shop.cpu{comm=cron}", second, second + 10, ["main;batch 1000"]);
 	await daemon.ingest("evil.cpu{comm=x}", first, first + 10,
 		[`${EVIL};${LONG} 7`, `${EVIL};${RTL} 2`, "</script><script>alert(2)</script> 1"]);
+	await daemon.ingest("cut.cpu{comm=x}", first, first + 10,
+		["[cut: no rows];work;hot 3", "[cut: fault];hot 1", "main;hot 96"]);
 	await groups();
 } finally {
 	await browser.close();
@@ -103,6 +105,31 @@ async function groups() {
 		check(!/zoomed/.test(serve), "nothing is zoomed");
 		await page.mouse.move(5, 5);
 		check(await page.locator("#tooltip").isHidden(), "the tooltip goes away");
+	});
+
+	await h.group("it says how much is cut and why", async () => {
+		const page = await h.open(address("{service_name=\"cut\"}"));
+		await shows(page, "[cut: no rows]");
+		equal(await page.innerText("#cut"), "4.00 % cut", "the note");
+		const title = await page.getAttribute("#cut", "title");
+		check(/no rows: 3\.00 %.*\n.*fault: 1\.00 %/.test(title), title);
+		await page.click("#cut");
+		equal(await page.innerText("#matched"), "4.00 % matched", "what the note finds");
+		await page.click("#cut");
+		equal(await page.inputValue("#search"), "", "a second click");
+		await page.waitForSelector("#top-body button");
+		check(!/cut:/.test(await page.innerText("#top-body")), "no function");
+		// A neutral colour: as much red as green as blue, nearly.
+		const b = await box(page, "[cut: no rows]");
+		const [r, g, blue] = await page.evaluate(({ x, y }) => {
+			const canvas = document.getElementById("flame");
+			const at = canvas.getBoundingClientRect();
+			return Array.from(canvas.getContext("2d").getImageData(x - at.left, y - at.top, 1, 1).data);
+		}, { x: b.x + b.width - 2, y: b.y + 3 });
+		check(Math.max(r, g, blue) - Math.min(r, g, blue) < 12, `${r} ${g} ${blue}`);
+		const whole = await h.open(address(SHOP));
+		await shows(whole, "render");
+		check(await whole.locator("#cut").isHidden(), "nothing is cut");
 	});
 
 	await h.group("clicks zoom, ancestors, crumbs, Escape and Back zoom out", async () => {

@@ -15,6 +15,8 @@ export interface Render {
 	timeline?: { startTime: number; samples: number[]; durationDelta: number };
 	/** Our extension: index[n] is the object of flamebearer.names[n]. */
 	objects?: { names: string[]; index: number[] };
+	/** cut, our extension: what cut stacks weigh, by reason. */
+	metadata?: { cut?: Record<string, number> };
 }
 
 export interface Series {

@@ -4,6 +4,7 @@
 import * as api from "./api";
 import { Chooser } from "./chooser";
 import { Crumbs } from "./crumbs";
+import { CUT_SEARCH, CutNote } from "./cutnote";
 import { byId, say } from "./dom";
 import { Flame } from "./flame";
 import { FlameView } from "./flameview";
@@ -64,6 +65,7 @@ export class Page {
 	});
 	private crumbs = new Crumbs((box) => this.zoomTo(box), (box) => void this.copy(box));
 	private legend = new Legend((search) => this.change({ search: search === this.state.search ? "" : search }));
+	private cut = new CutNote(() => this.change({ search: this.state.search === CUT_SEARCH ? "" : CUT_SEARCH }));
 	readonly loader = new Loader({
 		state: () => this.state,
 		wantsTop: () => this.hasTable(),
@@ -187,6 +189,7 @@ export class Page {
 		this.timeline.show(data.timeline ?? null, this.unit);
 		this.top.show(top, this.unit);
 		this.legend.show(this.flame, isDark());
+		this.cut.show(data.metadata?.cut, this.flame?.total[0] ?? 0, this.unit);
 		this.notice(this.flame ? "" : "empty", "No samples here", "Nothing was recorded for this selector in this range.");
 		this.rezoom(false);
 		this.find();

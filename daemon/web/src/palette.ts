@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Colours of boxes by kind: kernel warm, kernel modules amber, user code in
-// calm hues by its object, what is not known grey.
+// calm hues by its object, what is not known grey, what stands for missing
+// frames a paler grey.
 
 import { Flame } from "./flame";
 
-export type Kind = "root" | "kernel" | "module" | "user" | "unknown";
+export type Kind = "root" | "kernel" | "module" | "user" | "unknown" | "cut";
 
 /** Hues that stay clear of the kernel's and of the search highlight. */
 const USER_HUES = [206, 158, 262, 104, 234, 182, 292, 130, 80];
@@ -23,6 +24,8 @@ function hash(s: string): number {
 }
 
 export function kindOf(name: string, object: string): Kind {
+	if (!object && /^\[cut: [a-z ]+\]$/.test(name))
+		return "cut";
 	if (object === "[kernel]" || (!object && name.endsWith("_[k]")))
 		return "kernel";
 	if (/^\[(?!vdso|vsyscall|unknown|anon|heap|stack|jit)[\w.-]+\]$/.test(object))
@@ -58,6 +61,8 @@ function colour(kind: Kind, key: string, name: string, dark: boolean): string {
 		return dark ? "hsl(210 6% 30%)" : "hsl(210 10% 86%)";
 	case "unknown":
 		return dark ? `hsl(210 4% ${35 + shade}%)` : `hsl(210 5% ${82 + shade / 2}%)`;
+	case "cut":
+		return dark ? "hsl(210 4% 24%)" : "hsl(210 8% 92%)";
 	case "kernel":
 		return dark ? `hsl(16 40% ${40 + shade}%)` : `hsl(18 72% ${78 + shade}%)`;
 	case "module":
