@@ -3,6 +3,7 @@
 
 #include "tool/client.h"
 #include "tool/cuts.h"
+#include "tool/rows.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -25,6 +26,9 @@ struct options {
 	const char *until;
 	const char *output;
 	const char *count;
+	bool dump, vaddr;
+	char **files; /* what follows the verb */
+	size_t nr_files;
 };
 
 struct verb {
@@ -32,6 +36,7 @@ struct verb {
 	const char *outputs; /* comma-separated; the first is the default */
 	const char *help;
 	int (*run)(struct client *c, const struct options *o);
+	bool files; /* it works on these, and asks no daemon */
 };
 
 /* --query as given, or what --service asks for; malloc'ed. */
@@ -369,17 +374,34 @@ static int run_flame(struct client *c, const struct options *o)
 	return r;
 }
 
+static int run_rows(struct client *c, const struct options *o)
+{
+	const struct rows_options rows = {
+		.json = !strcmp(o->output, "json"),
+		.dump = o->dump,
+		.vaddr = o->vaddr,
+	};
+
+	(void)c;
+	return rows_run(&rows, o->files, o->nr_files);
+}
+
 static const struct verb verbs[] = {
 	{ "status", "text,json", "what the daemon does and how it fares",
-	  run_status },
-	{ "top", "text,json", "functions by the time spent in them", run_top },
+	  run_status, false },
+	{ "top", "text,json", "functions by the time spent in them", run_top,
+	  false },
 	{ "flame", "folded,json,pprof",
-	  "stacks with their weights, to stdout, for other tools", run_flame },
+	  "stacks with their weights, to stdout, for other tools", run_flame,
+	  false },
+	{ "rows", "text,json",
+	  "FILE...: the unwind rows that programs and libraries get", run_rows,
+	  true },
 };
 
 static void print_help(FILE *to)
 {
-	fprintf(to, "Usage: kstrata VERB [OPTION]...\n"
+	fprintf(to, "Usage: kstrata VERB [OPTION]... [FILE]...\n"
 		    "Ask the profiling daemon kstratad.\n\nVerbs:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		fprintf(to, "  %-8s %s (-o %s)\n", verbs[i].name, verbs[i].help,
@@ -394,9 +416,13 @@ static void print_help(FILE *to)
 		"  -u, --until TIME     default now\n"
 		"  -n, --count N        top: functions shown (25); flame: nodes shown (all)\n"
 		"      --socket PATH    the daemon's socket (" SOCKET_DEFAULT ")\n"
+		"      --dump           rows: every row, not a summary\n"
+		"      --vaddr          rows: by address, not by offset in the file\n"
 		"  -h, --help           print this and exit\n"
 		"  -V, --version        print the version and exit\n\n"
-		"Exit codes: 0 done, 1 failed, 2 wrong usage.\n");
+		"%s\n"
+		"Exit codes: 0 done, 1 failed, 2 wrong usage.\n",
+		rows_format);
 }
 
 static bool output_known(const struct verb *v, const char *output)
@@ -432,6 +458,8 @@ static int parse(struct options *o, int argc, char **argv)
 		{ "until", required_argument, NULL, 'u' },
 		{ "count", required_argument, NULL, 'n' },
 		{ "socket", required_argument, NULL, 'S' },
+		{ "dump", no_argument, NULL, 'D' },
+		{ "vaddr", no_argument, NULL, 'A' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -461,6 +489,12 @@ static int parse(struct options *o, int argc, char **argv)
 			break;
 		case 'S':
 			o->socket = optarg;
+			break;
+		case 'D':
+			o->dump = true;
+			break;
+		case 'A':
+			o->vaddr = true;
 			break;
 		case 'h':
 			print_help(stdout);
@@ -498,7 +532,13 @@ int main(int argc, char **argv)
 			argv[optind]);
 		return EXIT_USAGE;
 	}
-	if (optind + 1 < argc) {
+	o.files = argv + optind + 1;
+	o.nr_files = (size_t)(argc - optind - 1);
+	if (verb->files && !o.nr_files) {
+		fprintf(stderr, "kstrata: of which files?\nTry 'kstrata --help'.\n");
+		return EXIT_USAGE;
+	}
+	if (!verb->files && o.nr_files) {
 		fprintf(stderr,
 			"kstrata: one verb at a time, not '%s' as well\nTry 'kstrata --help'.\n",
 			argv[optind + 1]);
@@ -513,14 +553,15 @@ int main(int argc, char **argv)
 			verb->outputs, o.output);
 		return EXIT_USAGE;
 	}
-	c = client_new(o.socket);
-	if (!c) {
+	c = verb->files ? NULL : client_new(o.socket);
+	if (!c && !verb->files) {
 		fprintf(stderr, "kstrata: out of memory\n");
 		return EXIT_FAILURE;
 	}
 	r = verb->run(c, &o);
-	client_free(c);
-	if (r >= 0)
-		r = end_output();
+	if (c)
+		client_free(c);
+	if (end_output() < 0 && r >= 0)
+		r = -EIO;
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
