@@ -239,6 +239,22 @@ static long ioctl_object(struct file *file, void __user *user)
 	return 0;
 }
 
+static long ioctl_rows(struct kst_session *s, void __user *user)
+{
+	struct kst_objects *objects;
+	struct kstrata_rows u;
+	u32 size;
+	long r;
+
+	r = copy_in(&u, sizeof(u), sizeof(u), user, &size);
+	if (r)
+		return r;
+	if (u.flags & ~KSTRATA_ROWS_NONE || !kst_session_objects(s, &objects))
+		return -EINVAL;
+	r = kst_objects_rows(objects, &u);
+	return r ?: copy_out(&u, sizeof(u), user, size);
+}
+
 static long ioctl_switch(struct kst_session *s, void __user *user,
 			 int (*verb)(struct kst_session *s))
 {
@@ -267,6 +283,8 @@ static long kst_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ioctl_configure(file->private_data, user);
 	case KSTRATA_IOC_OBJECT:
 		return ioctl_object(file, user);
+	case KSTRATA_IOC_ROWS:
+		return ioctl_rows(file->private_data, user);
 	case KSTRATA_IOC_START:
 		return ioctl_switch(file->private_data, user,
 				    kst_session_start);

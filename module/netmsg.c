@@ -7,6 +7,7 @@
 
 #include "filter.h"
 #include "main.h"
+#include "objects.h"
 #include "session.h"
 
 /* kstrata_ring_producer.idle_since, see there. */
@@ -50,6 +51,8 @@ static const u16 stat_at[] = {
 	[KSTRATA_STAT_RAW_BUSY] = STAT(raw_busy),
 	[KSTRATA_STAT_RAW_FULL] = STAT(raw_full),
 	[KSTRATA_STAT_ON_WEIGHT] = STAT(on_weight),
+	[KSTRATA_STAT_FRAMES_ROWS] = STAT(frames_rows),
+	[KSTRATA_STAT_FRAMES_FP] = STAT(frames_fp),
 };
 
 /* sum[KSTRATA_STAT_*] += what c counts. User space cannot write there. */
@@ -127,7 +130,10 @@ static int put_setup(struct sk_buff *skb, const struct kst_session *s)
 	    nla_put_u32(skb, KSTRATA_ATTR_WATERMARK_BYTES, u->watermark_bytes) ||
 	    nla_put_u32(skb, KSTRATA_ATTR_KERNEL_DEPTH, u->kernel_depth) ||
 	    nla_put_u32(skb, KSTRATA_ATTR_USER_DEPTH, u->user_depth) ||
-	    nla_put_u32(skb, KSTRATA_ATTR_OBJECTS, u->objects))
+	    nla_put_u32(skb, KSTRATA_ATTR_OBJECTS, u->objects) ||
+	    nla_put_u32(skb, KSTRATA_ATTR_ROWS_KB, u->rows_kb) ||
+	    nla_put_u32(skb, KSTRATA_ATTR_ROWS_HELD_KB,
+			kst_objects_rows_kb(s->objects)))
 		return -EMSGSIZE;
 	r = put_cpus(skb, s->mask);
 	if (!r)

@@ -18,6 +18,7 @@
 #include "compat/vma.h"
 #include "main.h"
 #include "objtable.h"
+#include "rows.h"
 #include "session.h"
 
 /*
@@ -33,6 +34,7 @@
 struct kst_objects {
 	struct kst_session *session;
 	struct kst_objtable table;
+	struct kst_rowset rows;
 	struct irq_work kick;		/* from the handler */
 	struct delayed_work tell;
 	struct delayed_work hold;
@@ -63,6 +65,7 @@ static u64 file_base(struct lookup *l, const struct vm_area_struct *vma,
 {
 	struct inode *inode = d_inode(kst_file_path(vma->vm_file)->dentry);
 	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	struct kst_rows_met met;
 	struct kst_objkey key;
 	u32 id;
 
@@ -80,7 +83,7 @@ static u64 file_base(struct lookup *l, const struct vm_area_struct *vma,
 		.dev = inode->i_sb->s_dev,
 	};
 	id = kst_objtable_meet(&l->o->table, &key, vma->vm_file, l->now,
-			       &l->work);
+			       &met, &l->work);
 	if (!id) {
 		span->full = true;
 		return span->start;
@@ -294,9 +297,38 @@ static bool tell(struct kst_objects *o, const struct kst_object *obj)
 }
 
 /* False: no room in this CPU's ring. */
+static bool ask(struct kst_objects *o, u32 id)
+{
+	struct kstrata_object *rec = NULL;
+	struct kst_cpu *c;
+	unsigned long irq;
+	u64 now;
+
+	local_irq_save(irq);
+	now = ktime_get_ns();
+	c = kst_session_this_cpu(o->session);
+	if (c)
+		rec = kst_ring_try_reserve(&c->ring, sizeof(*rec), now);
+	if (rec) {
+		*rec = (struct kstrata_object){
+			.hdr.type = KSTRATA_RECORD_OBJECT,
+			.hdr.flags = KSTRATA_OBJECT_WANTED,
+			.hdr.size = sizeof(*rec),
+			.hdr.time = now,
+			.id = id,
+		};
+		kst_cpu_commit(c);
+		kst_objtable_asked(&o->table, id, now);
+	}
+	local_irq_restore(irq);
+	return rec;
+}
+
+/* False: no room in this CPU's ring. */
 static bool evict(struct kst_objects *o, u32 id)
 {
 	struct kstrata_object *rec = NULL;
+	struct kst_rows *rows = NULL;
 	struct file *file = NULL;
 	struct kst_cpu *c;
 	unsigned long irq;
@@ -305,6 +337,7 @@ static bool evict(struct kst_objects *o, u32 id)
 	 * Room first: once the number is free again the record must come. And
 	 * nothing between the two, so that time in this ring does not go back.
 	 */
+	mutex_lock(&o->rows.lock);
 	local_irq_save(irq);
 	c = kst_session_this_cpu(o->session);
 	if (c)
@@ -315,12 +348,15 @@ static bool evict(struct kst_objects *o, u32 id)
 			.hdr.type = KSTRATA_RECORD_OBJECT,
 			.hdr.flags = KSTRATA_OBJECT_GONE,
 			.hdr.size = sizeof(*rec),
-			.hdr.time = kst_objtable_evict(&o->table, id, &file),
+			.hdr.time = kst_objtable_evict(&o->table, id, &file,
+						       &rows),
 			.id = id,
 		};
 		kst_cpu_commit(c);
 	}
 	local_irq_restore(irq);
+	kst_rowset_release(&o->rows, rows);
+	mutex_unlock(&o->rows.lock);
 	if (file)
 		fput(file);
 	return rec;
@@ -333,7 +369,7 @@ static bool evict(struct kst_objects *o, u32 id)
 static bool tend(struct kst_objects *o, u32 bucket, bool paced, bool *full)
 {
 	struct kst_object obj;
-	u32 victim;
+	u32 victim, id;
 
 	while (!*full && kst_objtable_untold(&o->table, bucket, &obj)) {
 		if (tell(o, &obj))
@@ -343,6 +379,8 @@ static bool tend(struct kst_objects *o, u32 bucket, bool paced, bool *full)
 		if (obj.file)
 			fput(obj.file);
 	}
+	while (!*full && (id = kst_objtable_wanted(&o->table, bucket)))
+		*full = !ask(o, id);
 	if (*full)
 		return true;
 	victim = kst_objtable_victim(&o->table, bucket);
@@ -447,9 +485,21 @@ void kst_objects_opened(struct kst_objects *o, u32 id)
 		fput(file);
 }
 
+int kst_objects_rows(struct kst_objects *o, struct kstrata_rows *rows)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return -EOPNOTSUPP;
+	return o ? kst_rowset_load(&o->rows, rows) : -ENOENT;
+}
+
+u32 kst_objects_rows_kb(const struct kst_objects *o)
+{
+	return o ? kst_rowset_held_kb(&o->rows) : 0;
+}
+
 /* ---- its life ---------------------------------------------------------- */
 
-struct kst_objects *kst_objects_new(struct kst_session *s, u32 slots)
+struct kst_objects *kst_objects_new(struct kst_session *s, u32 slots, u32 rows_kb)
 {
 	struct kst_objects *o;
 	int r;
@@ -462,6 +512,7 @@ struct kst_objects *kst_objects_new(struct kst_session *s, u32 slots)
 		kfree(o);
 		return ERR_PTR(r);
 	}
+	kst_rowset_init(&o->rows, &o->table, rows_kb);
 	o->session = s;
 	init_irq_work(&o->kick, kick_fn);
 	INIT_DELAYED_WORK(&o->tell, tell_fn);
@@ -476,6 +527,7 @@ void kst_objects_free(struct kst_objects *o)
 	irq_work_sync(&o->kick);
 	cancel_delayed_work_sync(&o->tell);
 	cancel_delayed_work_sync(&o->hold);
+	kst_rowset_free(&o->rows);
 	kst_objtable_free(&o->table);
 	kfree(o);
 }
@@ -498,7 +550,7 @@ void kst_objects_stop(struct kst_objects *o)
 
 int kst_objects_init(void)
 {
-	/* One at a time. It takes no lock that may be held for long. */
+	/* One at a time. It takes no lock that may be held for long, but rows'. */
 	kst.objects = alloc_ordered_workqueue("kstrata", 0);
 	return kst.objects ? 0 : -ENOMEM;
 }
@@ -506,4 +558,5 @@ int kst_objects_init(void)
 void kst_objects_exit(void)
 {
 	destroy_workqueue(kst.objects);
+	kst_rowset_exit();
 }

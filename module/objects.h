@@ -20,10 +20,11 @@ int kst_objects_init(void);
 void kst_objects_exit(void);
 
 /*
- * Both may sleep. slots is a power of two. Free (NULL is fine) after sampling
- * has stopped; it lets go of all files.
+ * Both may sleep. slots is a power of two; rows_kb: how much memory unwind rows may
+ * take. Free (NULL is fine) after sampling has stopped; it lets go of all files and
+ * rows.
  */
-struct kst_objects *kst_objects_new(struct kst_session *s, u32 slots);
+struct kst_objects *kst_objects_new(struct kst_session *s, u32 slots, u32 rows_kb);
 void kst_objects_free(struct kst_objects *o);
 
 /*
@@ -58,6 +59,15 @@ struct file *kst_objects_open(struct file *file, const struct cred *cred);
 
 /* The object's file has been opened: no need to hold it longer. May sleep. */
 void kst_objects_opened(struct kst_objects *o, u32 id);
+
+/*
+ * May sleep: KSTRATA_IOC_ROWS, its errors, but for those of size and flags; fills in
+ * the out fields. o may be NULL.
+ */
+int kst_objects_rows(struct kst_objects *o, struct kstrata_rows *rows);
+
+/* kstrata_rows.held_kb; takes no lock. NULL is fine. */
+u32 kst_objects_rows_kb(const struct kst_objects *o);
 
 /*
  * The path of a file as the root of its mount namespace sees it, somewhere in

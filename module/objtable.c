@@ -14,12 +14,22 @@
 
 #include <kstrata.h>
 
+#include "rows.h"
+
 /* A slot notes that its object was met no more often than this: ns. */
 #define MET_GRAIN	(1u << 25)
+/*
+ * Rows of an object are asked for again no more often than this: where a session has
+ * room for too few, neither its rings nor its client are kept busy with it.
+ */
+#define ASK_NS		(5 * (u64)NSEC_PER_SEC)
 
 /* entry.flags */
 #define TOLD	(1u << 0)	/* its OBJECT record is out */
 #define OPENED	(1u << 1)	/* its file was opened: not held again */
+#define NO_ROWS	(1u << 2)	/* it has none, its client says */
+#define DROPPED	(1u << 3)	/* it had some, and was not asked for since */
+#define ASK	(1u << 4)	/* ... and a sample met it */
 
 /*
  * One slot. stamp is the number of the object in it, 0 when there is none, and
@@ -27,14 +37,16 @@
  *
  *   handler, no lock                      under the lock
  *   s = load_acquire(stamp)      (E)      evict:  store(stamp, no number)   (G)
- *   compare the key                               ...
+ *   compare the key, take its rows                ...
  *   smp_rmb()                    (H)      insert: smp_wmb()                 (I)
  *   stamp is still s?                             store the key
  *                                                 store_release(stamp)      (F)
  *
  *   E pairs with F: with the number comes the key that it belongs to.
  *   H pairs with I: had the key been overwritten by then, G would be seen, and
- *       no later stamp of this slot is equal to s (for 2^32 times).
+ *       no later stamp of this slot is equal to s (for 2^32 times). Likewise with
+ *       rows: those of a later object are set (with a release) after its F, and
+ *       those of an earlier one were taken away before it.
  *
  * met, gone, file and flags are hints to a handler without the lock.
  */
@@ -47,10 +59,17 @@ struct entry {
 	u32 flags;
 };
 
+/* Of one slot as well, so that an entry is no longer than it need be. */
+struct rows_of {
+	struct kst_rows __rcu *rows;	/* changes under kst_rowset.lock, too */
+	u64 asked;		/* when they were asked for last, or 0: ns */
+};
+
 struct kst_objbucket {
 	/* Of the same ways: 1 and a hash, to try few keys. 0: empty. */
 	u32 tags[KST_OBJTABLE_WAYS];
 	struct entry ways[KST_OBJTABLE_WAYS];
+	struct rows_of rows[KST_OBJTABLE_WAYS];
 };
 
 static u32 number_of(u64 stamp)
@@ -144,7 +163,7 @@ static struct file *let_go(struct entry *e)
 
 /* Without the lock. At most KST_OBJTABLE_WAYS turns. */
 static struct entry *find(struct kst_objbucket *b, const struct kst_objkey *key,
-			  u32 tag, u64 *stamp)
+			  u32 tag, u64 *stamp, const struct kst_rows **rows)
 {
 	int i;
 
@@ -156,6 +175,7 @@ static struct entry *find(struct kst_objbucket *b, const struct kst_objkey *key,
 		*stamp = smp_load_acquire(&e->stamp);	/* E */
 		if (!number_of(*stamp) || !key_is(e, key))
 			continue;
+		*rows = rcu_dereference_sched(b->rows[i].rows);
 		smp_rmb();				/* H */
 		if (READ_ONCE(e->stamp) == *stamp)
 			return e;
@@ -203,27 +223,52 @@ static u32 insert(struct kst_objtable *t, u32 bucket,
 	WRITE_ONCE(e->key.dev, key->dev);
 	WRITE_ONCE(e->met, now);
 	WRITE_ONCE(e->flags, 0);
+	WRITE_ONCE(b->rows[way].asked, 0);
 	hold(t, bucket, e, file);
 	WRITE_ONCE(b->tags[way], tag);
 	smp_store_release(&e->stamp, stamp);			/* F */
 	return number_of(stamp);
 }
 
-/* Met again: note when, and hold its file again if nobody has opened it. */
+/* It is time to ask for the rows that it once had. */
+static bool to_ask(const struct rows_of *r, u32 flags, u64 now)
+{
+	u64 asked = READ_ONCE(r->asked);
+
+	return (flags & (DROPPED | ASK)) == DROPPED &&
+	       (!asked || (s64)(now - asked) > (s64)ASK_NS);
+}
+
+/*
+ * Met again: note when, hold its file again if nobody has opened it, and have its
+ * rows asked for if they were dropped.
+ */
 static void meet_again(struct kst_objtable *t, u32 bucket, struct entry *e,
 		       u64 stamp, struct file *file, u64 now, bool *work)
 {
+	struct kst_objbucket *b = &t->buckets[bucket];
+	const struct rows_of *r = &b->rows[e - b->ways];
+	u32 flags = READ_ONCE(e->flags);
+
 	/* Seldom, so that CPUs do not fight for the line. */
 	if ((s64)(now - READ_ONCE(e->met)) > MET_GRAIN)
 		WRITE_ONCE(e->met, now);
-	if (likely(READ_ONCE(e->file) || READ_ONCE(e->flags) & OPENED) || !file)
+	if (likely((READ_ONCE(e->file) || flags & OPENED || !file) &&
+		   !(flags & DROPPED && to_ask(r, flags, now))))
 		return;
 	/* Not to be had: the next sample will. */
 	if (!raw_spin_trylock(&t->lock))
 		return;
-	if (e->stamp == stamp && !e->file && !(e->flags & OPENED)) {
-		hold(t, bucket, e, file);
-		*work = true;
+	if (e->stamp == stamp) {
+		if (file && !e->file && !(e->flags & OPENED)) {
+			hold(t, bucket, e, file);
+			*work = true;
+		}
+		if (to_ask(r, e->flags, now)) {
+			WRITE_ONCE(e->flags, e->flags | ASK);
+			__set_bit(bucket, t->sets[KST_OBJSET_WORK]);
+			*work = true;
+		}
 	}
 	raw_spin_unlock(&t->lock);
 }
@@ -242,18 +287,21 @@ static void await_lock(struct kst_objtable *t)
 }
 
 u32 kst_objtable_meet(struct kst_objtable *t, const struct kst_objkey *key,
-		      struct file *file, u64 now, bool *work)
+		      struct file *file, u64 now, struct kst_rows_met *met,
+		      bool *work)
 {
 	u64 hash = hash_of(key), stamp;
 	u32 tag = tag_of(hash), bucket = bucket_of(t, hash), id;
 	struct entry *e;
 
 	lockdep_assert_irqs_disabled();
-	e = find(&t->buckets[bucket], key, tag, &stamp);
+	e = find(&t->buckets[bucket], key, tag, &stamp, &met->rows);
 	if (likely(e)) {
+		met->pending = !met->rows && !(READ_ONCE(e->flags) & NO_ROWS);
 		meet_again(t, bucket, e, stamp, file, now, work);
 		return number_of(stamp);
 	}
+	*met = (struct kst_rows_met){ .pending = true };
 	await_lock(t);
 	if (!raw_spin_trylock(&t->lock))
 		return 0;
@@ -308,6 +356,54 @@ struct file *kst_objtable_opened(struct kst_objtable *t, u32 id)
 	}
 	raw_spin_unlock_irqrestore(&t->lock, irq);
 	return file;
+}
+
+bool kst_objtable_last_met(struct kst_objtable *t, u32 id, u64 *met)
+{
+	struct entry *e;
+	unsigned long irq;
+
+	raw_spin_lock_irqsave(&t->lock, irq);
+	e = entry_of(t, id);
+	if (e)
+		*met = READ_ONCE(e->met);
+	raw_spin_unlock_irqrestore(&t->lock, irq);
+	return e;
+}
+
+/* Under the lock: these are its rows now. What they were. */
+static struct kst_rows *swap_rows(struct kst_objtable *t, const struct entry *e,
+				  struct kst_rows *rows)
+{
+	u32 slot = number_of(e->stamp) & ((1u << t->slot_bits) - 1);
+	struct rows_of *r = &t->buckets[slot / KST_OBJTABLE_WAYS]
+				     .rows[slot % KST_OBJTABLE_WAYS];
+
+	return rcu_replace_pointer(r->rows, rows, lockdep_is_held(&t->lock));
+}
+
+bool kst_objtable_set_rows(struct kst_objtable *t, u32 id, enum kst_objrows what,
+			   struct kst_rows *rows, struct kst_rows **old)
+{
+	static const u32 flag[] = {
+		[KST_OBJROWS_NONE] = NO_ROWS,
+		[KST_OBJROWS_DROPPED] = DROPPED,
+	};
+	struct entry *e;
+	unsigned long irq;
+
+	*old = NULL;
+	raw_spin_lock_irqsave(&t->lock, irq);
+	e = entry_of(t, id);
+	if (e) {
+		u32 rest = e->flags & ~(NO_ROWS | DROPPED | ASK);
+
+		WRITE_ONCE(e->flags, rest |
+			   (what == KST_OBJROWS_GIVEN ? 0 : flag[what]));
+		*old = swap_rows(t, e, rows);
+	}
+	raw_spin_unlock_irqrestore(&t->lock, irq);
+	return e;
 }
 
 int kst_objtable_next(struct kst_objtable *t, enum kst_objset set, u32 from)
@@ -372,6 +468,38 @@ void kst_objtable_told(struct kst_objtable *t, u32 id)
 	raw_spin_unlock_irqrestore(&t->lock, irq);
 }
 
+u32 kst_objtable_wanted(struct kst_objtable *t, u32 bucket)
+{
+	struct kst_objbucket *b = &t->buckets[bucket];
+	unsigned long irq;
+	u32 id = 0;
+	int i;
+
+	raw_spin_lock_irqsave(&t->lock, irq);
+	for (i = 0; i < KST_OBJTABLE_WAYS && !id; i++)
+		/* Its first record has not asked yet. */
+		if ((b->ways[i].flags & (ASK | TOLD)) == (ASK | TOLD))
+			id = number_of(b->ways[i].stamp);
+	raw_spin_unlock_irqrestore(&t->lock, irq);
+	return id;
+}
+
+void kst_objtable_asked(struct kst_objtable *t, u32 id, u64 now)
+{
+	u32 slot = id & ((1u << t->slot_bits) - 1);
+	struct entry *e;
+	unsigned long irq;
+
+	raw_spin_lock_irqsave(&t->lock, irq);
+	e = entry_of(t, id);
+	if (e) {
+		WRITE_ONCE(e->flags, e->flags & ~(DROPPED | ASK));
+		WRITE_ONCE(t->buckets[slot / KST_OBJTABLE_WAYS]
+				   .rows[slot % KST_OBJTABLE_WAYS].asked, now);
+	}
+	raw_spin_unlock_irqrestore(&t->lock, irq);
+}
+
 u32 kst_objtable_victim(struct kst_objtable *t, u32 bucket)
 {
 	struct kst_objbucket *b = &t->buckets[bucket];
@@ -396,7 +524,8 @@ u32 kst_objtable_victim(struct kst_objtable *t, u32 bucket)
 	return id;
 }
 
-u64 kst_objtable_evict(struct kst_objtable *t, u32 id, struct file **file)
+u64 kst_objtable_evict(struct kst_objtable *t, u32 id, struct file **file,
+		       struct kst_rows **rows)
 {
 	u32 slot = id & ((1u << t->slot_bits) - 1);
 	struct entry *e;
@@ -404,12 +533,15 @@ u64 kst_objtable_evict(struct kst_objtable *t, u32 id, struct file **file)
 	u64 gone = 0;
 
 	*file = NULL;
+	*rows = NULL;
 	raw_spin_lock_irqsave(&t->lock, irq);
 	e = entry_of(t, id);
 	if (e) {
 		*file = let_go(e);
+		*rows = swap_rows(t, e, NULL);
 		WRITE_ONCE(t->buckets[slot / KST_OBJTABLE_WAYS]
 				   .tags[slot % KST_OBJTABLE_WAYS], 0);
+		WRITE_ONCE(e->flags, 0);
 		WRITE_ONCE(e->stamp, (u64)upper_32_bits(e->stamp) << 32); /* G */
 		/*
 		 * A handler takes its time, then reads stamp: one that has seen

@@ -20,6 +20,8 @@
 
 struct file;
 struct kst_objbucket;
+struct kst_rows;
+struct kst_rows_met;
 
 #define KST_OBJTABLE_WAYS	8
 /* Ways of a bucket that the worker keeps free, for objects to come. */
@@ -38,7 +40,7 @@ struct kst_objkey {
 
 /* Sets of buckets, a bit each. */
 enum kst_objset {
-	KST_OBJSET_WORK,	/* something to tell of, or too few ways free */
+	KST_OBJSET_WORK,	/* something to tell or ask, or too few ways free */
 	KST_OBJSET_HELD,	/* files held */
 	KST_OBJSET_NR,
 };
@@ -69,11 +71,13 @@ void kst_objtable_free(struct kst_objtable *t);
  * Interrupts off, any CPU, from a sample made at now: the number of the object
  * with this key, which is file's; 0: it has none yet and could not get one. A
  * new object, and one whose file was let go unopened, takes a reference to file
- * (NULL: there is none to take). *work is set when there is any for the worker,
- * else left as it is.
+ * (NULL: there is none to take). *met tells of its rows, which are good as long as
+ * interrupts stay off. *work is set when there is any for the worker, else left as it
+ * is.
  */
 u32 kst_objtable_meet(struct kst_objtable *t, const struct kst_objkey *key,
-		      struct file *file, u64 now, bool *work);
+		      struct file *file, u64 now, struct kst_rows_met *met,
+		      bool *work);
 
 /* Any context: false when no object has this number (any more). */
 bool kst_objtable_get(struct kst_objtable *t, u32 id, struct kst_object *out);
@@ -83,6 +87,22 @@ bool kst_objtable_get(struct kst_objtable *t, u32 id, struct kst_object *out);
  * what was held for the caller to put, or NULL.
  */
 struct file *kst_objtable_opened(struct kst_objtable *t, u32 id);
+
+/* Any context: when about a sample last met it; false: no such object. */
+bool kst_objtable_last_met(struct kst_objtable *t, u32 id, u64 *met);
+
+enum kst_objrows {
+	KST_OBJROWS_GIVEN,	/* these */
+	KST_OBJROWS_NONE,	/* it has none */
+	KST_OBJROWS_DROPPED,	/* to be asked for, when a sample meets it */
+};
+
+/*
+ * Under kst_rowset.lock, else any context: the object's rows are these from now on
+ * (NULL but for GIVEN). *old is what they were, or NULL. False: no such object.
+ */
+bool kst_objtable_set_rows(struct kst_objtable *t, u32 id, enum kst_objrows what,
+			   struct kst_rows *rows, struct kst_rows **old);
 
 /* Any context: the first bucket of the set from this one on, or -1. */
 int kst_objtable_next(struct kst_objtable *t, enum kst_objset set, u32 from);
@@ -99,15 +119,25 @@ bool kst_objtable_untold(struct kst_objtable *t, u32 bucket,
 void kst_objtable_told(struct kst_objtable *t, u32 id);
 
 /*
+ * Number of an object of this bucket that was told of, was met without the rows that
+ * it once had, and was not asked for lately; 0: there is none. It counts as asked for
+ * from asked() on.
+ */
+u32 kst_objtable_wanted(struct kst_objtable *t, u32 bucket);
+void kst_objtable_asked(struct kst_objtable *t, u32 id, u64 now);
+
+/*
  * When too few ways are free: the number of the object that was not met for
  * longest among those told of, else 0.
  */
 u32 kst_objtable_victim(struct kst_objtable *t, u32 bucket);
 /*
- * It leaves the table. Returns the time up to which samples may mean it, and
- * what was held of it, or NULL, for the caller to put.
+ * Under kst_rowset.lock: it leaves the table. Returns the time up to which samples
+ * may mean it, and what was held of it and its rows, or NULL, for the caller to put
+ * and to release.
  */
-u64 kst_objtable_evict(struct kst_objtable *t, u32 id, struct file **file);
+u64 kst_objtable_evict(struct kst_objtable *t, u32 id, struct file **file,
+		       struct kst_rows **rows);
 
 /*
  * A file held that no sample has met since that time, for the caller to put;

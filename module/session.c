@@ -217,7 +217,8 @@ int kst_session_setup(struct kst_session *s, struct kstrata_setup *setup,
 		goto out;
 	}
 	if (setup->flags & KSTRATA_SETUP_OBJECTS) {
-		objects = kst_objects_new(s, setup->objects);
+		objects = kst_objects_new(s, setup->objects,
+					  setup->rows_kb);
 		if (IS_ERR(objects)) {
 			r = PTR_ERR(objects);
 			goto out;

@@ -110,7 +110,7 @@ struct kst_config {
 int kst_session_configure(struct kst_session *s, const struct kst_config *config);
 
 /*
- * For KSTRATA_IOC_OBJECT: false when the session is NEW. *objects is NULL when it
+ * For KSTRATA_IOC_OBJECT and _ROWS: false when the session is NEW. *objects is NULL when it
  * has none. Takes no lock.
  */
 bool kst_session_objects(struct kst_session *s, struct kst_objects **objects);

@@ -58,17 +58,25 @@ static struct kst_objkey key_of(u32 n)
 	};
 }
 
-static u32 meet_at(struct table *s, const struct kst_objkey *key, u64 now,
-		   bool *work)
+static u32 meet_rows_at(struct table *s, const struct kst_objkey *key, u64 now,
+			struct kst_rows_met *met, bool *work)
 {
 	unsigned long flags;
 	u32 id;
 
 	*work = false;
 	local_irq_save(flags);
-	id = kst_objtable_meet(&s->t, key, s->file, now, work);
+	id = kst_objtable_meet(&s->t, key, s->file, now, met, work);
 	local_irq_restore(flags);
 	return id;
+}
+
+static u32 meet_at(struct table *s, const struct kst_objkey *key, u64 now,
+		   bool *work)
+{
+	struct kst_rows_met met;
+
+	return meet_rows_at(s, key, now, &met, work);
 }
 
 static u32 meet(struct table *s, u32 n)
@@ -144,6 +152,9 @@ static void objects_unknown(struct kunit *test)
 	struct table *s = test->priv;
 	struct kst_object o;
 	struct file *file;
+	u64 at;
+	struct kst_rows *rows;
+	u64 at;
 	u64 random = 5;
 	unsigned int i;
 	u32 id = meet(s, 1);
@@ -157,7 +168,9 @@ static void objects_unknown(struct kunit *test)
 		KUNIT_ASSERT_FALSE(test, kst_objtable_get(&s->t, other, &o));
 		KUNIT_ASSERT_NULL(test, kst_objtable_opened(&s->t, other));
 		kst_objtable_told(&s->t, other);
-		kst_objtable_evict(&s->t, other, &file);
+		kst_objtable_evict(&s->t, other, &file, &rows);
+		KUNIT_ASSERT_NULL(test, rows);
+		KUNIT_ASSERT_FALSE(test, kst_objtable_last_met(&s->t, other, &at));
 		KUNIT_ASSERT_NULL(test, file);
 	}
 	KUNIT_EXPECT_EQ(test, meet(s, 1), id);
@@ -240,6 +253,7 @@ static void objects_eviction(struct kunit *test)
 	struct kst_objkey late;
 	struct kst_object o;
 	struct file *file;
+	struct kst_rows *rows;
 	bool work;
 	u64 gone;
 
@@ -261,11 +275,11 @@ static void objects_eviction(struct kunit *test)
 	for (i = 0; i < KST_OBJTABLE_WAYS; i++)
 		kst_objtable_told(&s->t, id[i]);
 	KUNIT_EXPECT_EQ(test, kst_objtable_victim(&s->t, bucket), id[3]);
-	gone = kst_objtable_evict(&s->t, id[3], &file);
+	gone = kst_objtable_evict(&s->t, id[3], &file, &rows);
 	KUNIT_EXPECT_PTR_EQ(test, file, s->file);
 	put(file);
 	KUNIT_EXPECT_FALSE(test, kst_objtable_get(&s->t, id[3], &o));
-	KUNIT_EXPECT_EQ(test, kst_objtable_evict(&s->t, id[3], &file), 0);
+	KUNIT_EXPECT_EQ(test, kst_objtable_evict(&s->t, id[3], &file, &rows), 0);
 	KUNIT_EXPECT_NULL(test, file);
 	KUNIT_EXPECT_EQ(test, meet_at(s, &late, gone, &work), 0);
 	again = meet_at(s, &late, gone + 1, &work);
@@ -313,6 +327,7 @@ static void objects_generations(struct kunit *test)
 static void work_all(struct table *s)
 {
 	struct kst_object o;
+	struct kst_rows *rows;
 	struct file *file;
 	int bucket;
 	u32 id;
@@ -325,17 +340,32 @@ static void work_all(struct table *s)
 			kst_objtable_told(&s->t, o.id);
 		}
 		while ((id = kst_objtable_victim(&s->t, bucket))) {
-			kst_objtable_evict(&s->t, id, &file);
+			kst_objtable_evict(&s->t, id, &file, &rows);
 			put(file);
+			kfree_rcu(rows, rcu);
 		}
 	}
 }
 
 struct racer {
 	struct table *s;
-	u64 seed, met, none, wrong;
+	u64 seed, met, rows, none, wrong;
 	struct task_struct *task;
 };
+
+/* Rows that say whose they are. */
+static void give(struct table *s, u32 id)
+{
+	struct kst_rows *rows = kzalloc(sizeof(*rows), GFP_KERNEL), *old;
+
+	if (!rows)
+		return;
+	rows->id = id;
+	if (kst_objtable_set_rows(&s->t, id, KST_OBJROWS_GIVEN, rows, &old))
+		kfree_rcu(old, rcu);
+	else
+		kfree(rows);
+}
 
 /*
  * A number that a sample got means the file it was made for, as long as it means
@@ -349,12 +379,17 @@ static int race(void *arg)
 		struct kst_objkey key = key_of(kst_random(&r->seed) % (4 * SLOTS));
 		struct kst_object o;
 		unsigned long flags;
+		struct kst_rows_met met;
 		bool work, known;
 		u32 id;
 
 		local_irq_save(flags);
 		id = kst_objtable_meet(&r->s->t, &key, r->s->file,
-				       ktime_get_ns(), &work);
+				       ktime_get_ns(), &met, &work);
+		if (met.rows && id) {
+			r->rows++;
+			r->wrong += met.rows->id != id;
+		}
 		local_irq_restore(flags);
 		if (!id) {
 			r->none++;
@@ -371,6 +406,8 @@ static int race(void *arg)
 		}
 		if (kst_random(&r->seed) % 16 == 0)
 			put(kst_objtable_opened(&r->s->t, id));
+		if (kst_random(&r->seed) % 8 == 0)
+			give(r->s, id);
 		cond_resched();
 	}
 	return 0;
@@ -382,6 +419,7 @@ static void objects_race(struct kunit *test)
 	unsigned int i, nr = min(num_online_cpus() + 1, 4u);
 	unsigned long until = jiffies + kst_test_trials(10 * HZ);
 	struct racer *r = kunit_kcalloc(test, nr, sizeof(*r), GFP_KERNEL);
+	u32 slot;
 
 	KUNIT_ASSERT_NOT_NULL(test, r);
 	for (i = 0; i < nr; i++) {
@@ -407,8 +445,82 @@ static void objects_race(struct kunit *test)
 	while (i--) {
 		kthread_stop(r[i].task);
 		KUNIT_EXPECT_GT(test, r[i].met, 0);
+		KUNIT_EXPECT_GT(test, r[i].rows, 0);
 		KUNIT_EXPECT_EQ(test, r[i].wrong, 0);
 	}
+	for (slot = 0; slot < SLOTS; slot++)
+		kfree(rcu_dereference_protected(
+			s->t.buckets[slot / KST_OBJTABLE_WAYS]
+				.rows[slot % KST_OBJTABLE_WAYS].rows, true));
+}
+
+/* What a handler hears of rows, and when they are asked for. */
+static void objects_rows(struct kunit *test)
+{
+	struct table *s = test->priv;
+	struct kst_rows *rows = kunit_kzalloc(test, sizeof(*rows), GFP_KERNEL);
+	struct kst_objkey key = key_of(1);
+	struct kst_rows_met met;
+	struct kst_rows *old;
+	struct file *file;
+	int bucket;
+	bool work;
+	u64 at;
+	u32 id;
+
+	KUNIT_ASSERT_NOT_NULL(test, rows);
+	id = meet_rows_at(s, &key, s->now, &met, &work);
+	KUNIT_EXPECT_TRUE(test, !met.rows && met.pending);
+	KUNIT_EXPECT_EQ(test, meet_rows_at(s, &key, s->now, &met, &work), id);
+	KUNIT_EXPECT_TRUE(test, !met.rows && met.pending);
+	work_all(s);
+	bucket = (id & (SLOTS - 1)) / KST_OBJTABLE_WAYS;
+
+	KUNIT_EXPECT_TRUE(test, kst_objtable_set_rows(&s->t, id, KST_OBJROWS_GIVEN,
+						      rows, &old));
+	KUNIT_EXPECT_NULL(test, old);
+	KUNIT_EXPECT_EQ(test, meet_rows_at(s, &key, s->now, &met, &work), id);
+	KUNIT_EXPECT_TRUE(test, met.rows == rows && !met.pending && !work);
+	KUNIT_EXPECT_FALSE(test, kst_objtable_set_rows(&s->t, id + SLOTS,
+						       KST_OBJROWS_GIVEN, rows,
+						       &old));
+
+	KUNIT_EXPECT_TRUE(test, kst_objtable_set_rows(&s->t, id, KST_OBJROWS_NONE,
+						      NULL, &old));
+	KUNIT_EXPECT_PTR_EQ(test, old, rows);
+	meet_rows_at(s, &key, s->now, &met, &work);
+	KUNIT_EXPECT_TRUE(test, !met.rows && !met.pending && !work);
+	KUNIT_EXPECT_EQ(test, kst_objtable_wanted(&s->t, bucket), 0);
+
+	/* Dropped: asked for when it is met, once; dropped again: not at once. */
+	kst_objtable_set_rows(&s->t, id, KST_OBJROWS_DROPPED, NULL, &old);
+	KUNIT_EXPECT_EQ(test, kst_objtable_wanted(&s->t, bucket), 0);
+	meet_rows_at(s, &key, s->now, &met, &work);
+	KUNIT_EXPECT_TRUE(test, !met.rows && met.pending && work);
+	KUNIT_EXPECT_EQ(test, kst_objtable_next(&s->t, KST_OBJSET_WORK, 0), bucket);
+	KUNIT_EXPECT_EQ(test, kst_objtable_wanted(&s->t, bucket), id);
+	kst_objtable_asked(&s->t, id, s->now);
+	KUNIT_EXPECT_EQ(test, kst_objtable_wanted(&s->t, bucket), 0);
+	meet_rows_at(s, &key, s->now + 2 * ASK_NS, &met, &work);
+	KUNIT_EXPECT_TRUE(test, !met.rows && met.pending && !work);
+	kst_objtable_set_rows(&s->t, id, KST_OBJROWS_GIVEN, rows, &old);
+	kst_objtable_set_rows(&s->t, id, KST_OBJROWS_DROPPED, NULL, &old);
+	meet_rows_at(s, &key, s->now + ASK_NS - 1, &met, &work);
+	KUNIT_EXPECT_FALSE(test, work);
+	meet_rows_at(s, &key, s->now + ASK_NS + 1, &met, &work);
+	KUNIT_EXPECT_TRUE(test, work);
+	/* They come before it was asked. */
+	kst_objtable_set_rows(&s->t, id, KST_OBJROWS_GIVEN, rows, &old);
+	KUNIT_EXPECT_EQ(test, kst_objtable_wanted(&s->t, bucket), 0);
+
+	KUNIT_EXPECT_TRUE(test, kst_objtable_last_met(&s->t, id, &at));
+	KUNIT_EXPECT_GT(test, at, s->now);
+	kst_objtable_evict(&s->t, id, &file, &old);
+	KUNIT_EXPECT_PTR_EQ(test, old, rows);
+	put(file);
+	KUNIT_EXPECT_FALSE(test, kst_objtable_last_met(&s->t, id, &at));
+	id = meet_rows_at(s, &key, ktime_get_ns(), &met, &work);
+	KUNIT_EXPECT_TRUE(test, id && !met.rows && met.pending);
 }
 
 static void objects_sizes(struct kunit *test)
@@ -435,6 +547,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(objects_eviction),
 	KUNIT_CASE(objects_generations),
 	KUNIT_CASE(objects_race),
+	KUNIT_CASE(objects_rows),
 	KUNIT_CASE(objects_sizes),
 	{}
 };
