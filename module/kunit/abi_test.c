@@ -53,7 +53,7 @@ static void abi_records(struct kunit *test)
 	      FIELD(kstrata_sample, nr_kernel), FIELD(kstrata_sample, nr_user),
 	      FIELD(kstrata_sample, kernel_reason),
 	      FIELD(kstrata_sample, user_reason), FIELD(kstrata_sample, lookup),
-	      FIELD(kstrata_sample, reserved));
+	      FIELD(kstrata_sample, walk), FIELD(kstrata_sample, reserved));
 	FILLS(test, kstrata_lost, 32,
 	      FIELD(kstrata_lost, hdr), FIELD(kstrata_lost, lost),
 	      FIELD(kstrata_lost, weight));
@@ -89,7 +89,7 @@ static void abi_ioctls(struct kunit *test)
 	      FIELD(kstrata_setup, user_depth), FIELD(kstrata_setup, budget),
 	      FIELD(kstrata_setup, granted), FIELD(kstrata_setup, nr_cpus),
 	      FIELD(kstrata_setup, session), FIELD(kstrata_setup, objects),
-	      FIELD(kstrata_setup, reserved));
+	      FIELD(kstrata_setup, rows_kb));
 	KUNIT_EXPECT_EQ(test, offsetof(struct kstrata_setup, objects),
 			KSTRATA_SETUP_SIZE_0);
 	FILLS(test, kstrata_filter, 16,
@@ -112,8 +112,37 @@ static void abi_ioctls(struct kunit *test)
 	      FIELD(kstrata_object_get, path),
 	      FIELD(kstrata_object_get, path_bytes),
 	      FIELD(kstrata_object_get, reserved));
+	FILLS(test, kstrata_rows, 32,
+	      FIELD(kstrata_rows, size), FIELD(kstrata_rows, flags),
+	      FIELD(kstrata_rows, id), FIELD(kstrata_rows, bytes),
+	      FIELD(kstrata_rows, table), FIELD(kstrata_rows, held_kb),
+	      FIELD(kstrata_rows, dropped));
 	FILLS(test, kstrata_switch, 8,
 	      FIELD(kstrata_switch, size), FIELD(kstrata_switch, flags));
+}
+
+/* What a table of unwind rows is made of; a rule is no multiple of 8. */
+static void abi_rows(struct kunit *test)
+{
+	FILLS(test, kstrata_rows_table, 64,
+	      FIELD(kstrata_rows_table, magic), FIELD(kstrata_rows_table, version),
+	      FIELD(kstrata_rows_table, machine), FIELD(kstrata_rows_table, first),
+	      FIELD(kstrata_rows_table, extent), FIELD(kstrata_rows_table, bytes),
+	      FIELD(kstrata_rows_table, nr_rules),
+	      FIELD(kstrata_rows_table, nr_pages),
+	      FIELD(kstrata_rows_table, nr_blocks),
+	      FIELD(kstrata_rows_table, nr_rare),
+	      FIELD(kstrata_rows_table, page_bits), FIELD(kstrata_rows_table, aux),
+	      FIELD(kstrata_rows_table, reserved));
+	FILLS(test, kstrata_save, 8,
+	      FIELD(kstrata_save, how), FIELD(kstrata_save, reg),
+	      FIELD(kstrata_save, reserved), FIELD(kstrata_save, offset));
+	KUNIT_EXPECT_EQ(test, sizeof(struct kstrata_rule), 36);
+	KUNIT_EXPECT_EQ(test, offsetof(struct kstrata_rule, offset), 4);
+	KUNIT_EXPECT_EQ(test, offsetof(struct kstrata_rule, ra), 12);
+	KUNIT_EXPECT_EQ(test, offsetof(struct kstrata_rule, aux), 28);
+	/* The starts of a block are aligned as the table is. */
+	KUNIT_EXPECT_EQ(test, KSTRATA_ROWS_PER_BLOCK * sizeof(u16), 64);
 }
 
 static void abi_pages(struct kunit *test)
@@ -191,6 +220,7 @@ static void abi_sample_valid(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(abi_records),
 	KUNIT_CASE(abi_ioctls),
+	KUNIT_CASE(abi_rows),
 	KUNIT_CASE(abi_pages),
 	KUNIT_CASE(abi_frames),
 	KUNIT_CASE(abi_sample_valid),

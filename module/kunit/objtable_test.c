@@ -152,7 +152,6 @@ static void objects_unknown(struct kunit *test)
 	struct table *s = test->priv;
 	struct kst_object o;
 	struct file *file;
-	u64 at;
 	struct kst_rows *rows;
 	u64 at;
 	u64 random = 5;
