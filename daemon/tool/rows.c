@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tool/rows.h"
 
+#include "base/json.h"
 #include "symbol/cfi.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -223,50 +223,58 @@ static void print_summary(const char *file, const struct cfi_report *r,
 	putchar('\n');
 }
 
-static json_t *sources(uint32_t bits)
-{
-	static const char *const names[] = {
-		"eh_frame", "debug_frame", "code", "gopclntab",
-	};
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (bits >> i & 1)
-			json_array_append_new(array, json_string(names[i]));
-	return array;
-}
-
 static void print_json(const char *file, const struct cfi_report *r, int err,
 		       double ms)
 {
-	json_t *o = json_pack("{s:s, s:i, s:o, s:f}", "file", file, "machine",
-			      r->machine, "sources", sources(r->sources),
-			      "milliseconds", ms);
-	json_t *bad = json_object();
+	static const char *const sources[] = {
+		"eh_frame", "debug_frame", "code", "gopclntab",
+	};
 	const struct {
 		const char *name;
 		uint64_t v;
 	} counts[] = {
+		{ "machine", r->machine },
 		{ "code_bytes", r->code_bytes }, { "covered", r->covered },
 		{ "fdes", r->fdes },		 { "fdes_bad", r->fdes_bad },
 		{ "rows", r->rows },		 { "rules", r->rules },
 		{ "rare", r->rare },		 { "bytes", r->bytes },
 	};
+	struct buf out = { 0 };
+	struct json j = json_to(&out);
 
-	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
-		json_object_set_new(o, counts[i].name,
-				    json_integer((json_int_t)counts[i].v));
-	for (unsigned int i = 0; i < CFI_BAD_KINDS; i++)
-		json_object_set_new(bad, cfi_bad_name(i),
-				    json_integer((json_int_t)r->bad[i]));
-	json_object_set_new(o, "bad", bad);
-	if (r->aux != KSTRATA_ROWS_AUX_NONE)
-		json_object_set_new(o, "aux", json_integer(r->aux));
-	if (err < 0)
-		json_object_set_new(o, "why", json_string(r->why));
-	json_dumpf(o, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(o);
+	json_object(&j);
+	json_key(&j, "file");
+	json_str(&j, file);
+	if (err < 0) {
+		json_key(&j, "why");
+		json_str(&j, r->why);
+	}
+	json_key(&j, "sources");
+	json_array(&j);
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		if (r->sources >> i & 1)
+			json_str(&j, sources[i]);
+	json_end_array(&j);
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		json_key(&j, counts[i].name);
+		json_u64(&j, counts[i].v);
+	}
+	if (r->aux != KSTRATA_ROWS_AUX_NONE) {
+		json_key(&j, "aux");
+		json_u64(&j, r->aux);
+	}
+	json_key(&j, "bad");
+	json_object(&j);
+	for (unsigned int i = 0; i < CFI_BAD_KINDS; i++) {
+		json_key(&j, cfi_bad_name(i));
+		json_u64(&j, r->bad[i]);
+	}
+	json_end_object(&j);
+	json_key(&j, "milliseconds");
+	json_double(&j, ms);
+	json_end_object(&j);
+	puts(buf_cstr(&out));
+	buf_release(&out);
 }
 
 static int one_file(const struct rows_options *o, const char *file)
