@@ -21,7 +21,7 @@ PREFIX ?= /usr
 KERNELDIR ?= /lib/modules/$(shell uname -r)/build
 PKG_CONFIG ?= pkg-config
 
-PACKAGES := libmicrohttpd libelf libzstd libprotobuf-c jansson zlib libcurl
+PACKAGES := libmicrohttpd libelf libzstd libprotobuf-c jansson zlib libcurl libseccomp
 
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \

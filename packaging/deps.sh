@@ -13,7 +13,7 @@ set -eu
 BUILD="gcc libc6-dev make pkg-config:pkg-config protobuf-c-compiler
 	libmicrohttpd-dev libelf-dev libzstd-dev libprotobuf-c-dev
 	libjansson-dev zlib1g-dev libcurl4-openssl-dev libiberty-dev
-	binutils:ld gzip:gzip"
+	libseccomp-dev binutils:ld gzip:gzip"
 MODULE="gcc libc6-dev make binutils:ld libelf1 libssl3 zlib1g kmod:modprobe
 	xz-utils:xz"
 VM="qemu-system-x86:qemu-system-x86_64 cpio:cpio busybox-static curl:curl

@@ -32,6 +32,7 @@ void util_closep(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
+	*fd = -1;
 }
 
 void util_freep(void *p)

@@ -38,7 +38,7 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 int64_t clock_monotonic_ns(void);
 int64_t clock_realtime_ns(void);
 
-/* cleanup() helpers: close, free. */
+/* cleanup() helpers: close (and -1 from then on), free. */
 void util_closep(int *fd);
 void util_freep(void *p);
 
