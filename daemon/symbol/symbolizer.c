@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "symbol/elfsym.h"
 #include "symbol/kallsyms.h"
+#include "symbol/vdso.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -30,7 +29,6 @@
 #define RETRY_NS (60 * NSEC_PER_SEC)
 /* ... and one that could not be opened, by another process perhaps, sooner. */
 #define REOPEN_NS (2 * NSEC_PER_SEC)
-#define VDSO_BYTES_MAX (1u << 20)
 
 /* What tells one content of a file from the next. */
 struct identity {
@@ -265,25 +263,13 @@ struct symbol symbolizer_kernel(struct symbolizer *s, uint64_t address)
  */
 static void load_vdso(struct symbolizer *s)
 {
-	const void *image = (const void *)getauxval(AT_SYSINFO_EHDR);
-	cleanup(util_closep) int proc = -1, mem = -1;
-	const struct mapping *m;
-	struct procmaps maps;
+	cleanup(util_closep) int fd = -1;
+	size_t size;
 
 	s->vdso_tried = true;
-	proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (!image || proc < 0 ||
-	    procmaps_read(&maps, proc, (uint32_t)getpid()) < 0)
-		return;
-	m = procmaps_find(&maps, (uint64_t)(uintptr_t)image);
-	if (m && m->end - m->start <= VDSO_BYTES_MAX) {
-		mem = memfd_create("vdso", MFD_CLOEXEC);
-		if (mem >= 0 &&
-		    util_write_all(mem, image, m->end - m->start) >= 0 &&
-		    elfsym_load(&s->vdso, mem) >= 0)
-			s->vdso_bytes = m->end - m->start;
-	}
-	procmaps_release(&maps);
+	fd = vdso_open(&size);
+	if (fd >= 0 && elfsym_load(&s->vdso, fd) >= 0)
+		s->vdso_bytes = size;
 }
 
 static struct elfsym *vdso_of(struct symbolizer *s, const struct mapping *m)
