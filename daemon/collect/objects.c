@@ -26,6 +26,7 @@ struct objects {
 	objects_get_fn get;
 	void *userdata;
 	struct symbolizer *symbolizer;
+	struct objects_hooks hooks;
 	struct object_file *buckets[BUCKETS];
 	struct object_file *newest, *oldest;
 	size_t nr, max;
@@ -51,6 +52,11 @@ int objects_new(struct objects **out, objects_get_fn get, void *userdata,
 	return 0;
 }
 
+void objects_set_hooks(struct objects *o, const struct objects_hooks *hooks)
+{
+	o->hooks = *hooks;
+}
+
 static struct object_file **bucket_of(struct objects *o, uint32_t id)
 {
 	return &o->buckets[hash_u64(id) % BUCKETS];
@@ -70,10 +76,19 @@ static void use(struct objects *o, struct object_file *f)
 	o->newest = f;
 }
 
+/* It is not what its number means any more, or soon not known to be. */
+static void tell_gone(struct objects *o, const struct object_file *f)
+{
+	if (o->hooks.gone)
+		o->hooks.gone(o->hooks.userdata, f->id);
+}
+
 static void forget(struct objects *o, struct object_file *f)
 {
 	struct object_file **p = bucket_of(o, f->id);
 
+	if (f->gone == LIVE)
+		tell_gone(o, f);
 	while (*p != f)
 		p = &(*p)->next;
 	*p = f->next;
@@ -285,6 +300,8 @@ static void read_symbols(struct objects *o, struct object_file *f)
 	}
 	if (!r) {
 		o->stats.opened++;
+		if (o->hooks.opened)
+			o->hooks.opened(o->hooks.userdata, f->id, get.fd);
 		r = symbolizer_read(o->symbolizer, get.fd, f->generation,
 				    &f->symbols);
 		close(get.fd);
@@ -330,6 +347,7 @@ static void make_sure(struct objects *o, struct object_file *f)
 		f->gone = (uint64_t)clock_monotonic_ns();
 		f->superseded = true;
 		o->stats.gone++;
+		tell_gone(o, f);
 	}
 }
 
@@ -395,11 +413,15 @@ static bool parse(const struct kstrata_record *rec,
 {
 	const struct kstrata_object *r = (const struct kstrata_object *)rec;
 
-	if (rec->size < sizeof(*r) || r->id < KSTRATA_OBJECT_ID_FIRST ||
-	    r->id >= 1u << KSTRATA_FRAME_OBJECT_BITS)
+	if (rec->size < sizeof(*r) || r->id >= 1u << KSTRATA_FRAME_OBJECT_BITS)
 		return false;
 	*path = NULL;
 	*len = 0;
+	/* The one record that there may be of a vDSO. */
+	if (rec->flags & KSTRATA_OBJECT_WANTED)
+		return r->id != 0;
+	if (r->id < KSTRATA_OBJECT_ID_FIRST)
+		return false;
 	if (rec->flags & KSTRATA_OBJECT_GONE)
 		return true;
 	if (r->path_bytes &&
@@ -430,6 +452,8 @@ static void take_gone(struct objects *o, uint32_t id, uint64_t time)
 	o->stats.gone++;
 	if (!gone)
 		return;
+	if (gone->gone == LIVE)
+		tell_gone(o, gone);
 	gone->gone = time;
 	gone->superseded = false;
 }
@@ -448,9 +472,15 @@ bool objects_take(struct objects *o, const struct kstrata_record *rec)
 		take_gone(o, r->id, rec->time);
 		return true;
 	}
+	if (rec->flags & KSTRATA_OBJECT_WANTED) {
+		if (o->hooks.wanted)
+			o->hooks.wanted(o->hooks.userdata, r->id);
+		return true;
+	}
 	f = find(o, r->id, LIVE);
 	if (f && f->known && !same_file(f, &get)) {
 		/* Its GONE is in a ring that is not read yet, or was lost. */
+		tell_gone(o, f);
 		f->gone = rec->time;
 		f->superseded = true;
 		f = NULL;
@@ -470,6 +500,50 @@ bool objects_take(struct objects *o, const struct kstrata_record *rec)
 	if (!f->symbols.kind && f->retry != INT64_MAX)
 		read_symbols(o, f);
 	return true;
+}
+
+const struct object_file *objects_known(const struct objects *o, uint32_t id)
+{
+	const struct object_file *f = o->buckets[hash_u64(id) % BUCKETS];
+
+	while (f && (f->id != id || f->gone != LIVE))
+		f = f->next;
+	return f;
+}
+
+int objects_open(struct objects *o, uint32_t id)
+{
+	const struct object_file *f = objects_known(o, id);
+	struct kstrata_object_get get;
+	size_t len;
+	int r;
+
+	if (!f || !f->known)
+		return -ENOENT;
+	r = ask(o, id, 0, &get, NULL, 0, &len);
+	if (r < 0 && r != -ENODATA)
+		return r;
+	if (!same_file(f, &get)) {
+		if (!r && get.fd >= 0)
+			close(get.fd);
+		return -ENOENT;
+	}
+	if (r == -ENODATA)
+		get.fd = open_path(f);
+	return get.fd < 0 ? -ENODATA : get.fd;
+}
+
+bool objects_still(struct objects *o, uint32_t id)
+{
+	const struct object_file *f = objects_known(o, id);
+	struct kstrata_object_get get;
+	size_t len;
+	int r;
+
+	if (!f || !f->known)
+		return false;
+	r = ask(o, id, KSTRATA_OBJECT_GET_NO_FD, &get, NULL, 0, &len);
+	return (!r || r == -ENODATA) && same_file(f, &get);
 }
 
 void objects_doubt(struct objects *o)

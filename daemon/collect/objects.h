@@ -43,10 +43,26 @@ struct object_file {
 /* KSTRATA_IOC_OBJECT: 0 or -errno. */
 typedef int (*objects_get_fn)(void *userdata, struct kstrata_object_get *get);
 
+/*
+ * For whom files hold more than symbols. No calls of objects_...() from within but
+ * objects_known().
+ */
+struct objects_hooks {
+	/* Its file is open, fd is lent. Each time that this happens. */
+	void (*opened)(void *userdata, uint32_t id, int fd);
+	/* A record with KSTRATA_OBJECT_WANTED. The number may be a vDSO's. */
+	void (*wanted)(void *userdata, uint32_t id);
+	/* The number means nothing any more, or another file. */
+	void (*gone)(void *userdata, uint32_t id);
+	void *userdata;
+};
+
 /* symbolizer stays the caller's. max: the most objects to know at once. */
 int objects_new(struct objects **out, objects_get_fn get, void *userdata,
 		struct symbolizer *symbolizer, size_t max);
 void objects_free(struct objects *o);
+/* Copied. All zero: nobody. */
+void objects_set_hooks(struct objects *o, const struct objects_hooks *hooks);
 
 /* An OBJECT record; false: it makes no sense. */
 bool objects_take(struct objects *o, const struct kstrata_record *rec);
@@ -64,6 +80,12 @@ struct object_file *objects_find(struct objects *o, uint32_t id, uint64_t time);
  */
 struct symbol objects_symbol(struct objects *o, struct object_file *file,
 			     uint64_t offset);
+/* What the number means now, as far as we know; NULL: nothing. */
+const struct object_file *objects_known(const struct objects *o, uint32_t id);
+/* Its file once more: a descriptor that is the caller's, or -errno. */
+int objects_open(struct objects *o, uint32_t id);
+/* Asks the module: does the number still mean what we know of it? */
+bool objects_still(struct objects *o, uint32_t id);
 /* Forget those that are gone for a while; call now and then. */
 void objects_expire(struct objects *o, uint64_t now);
 
