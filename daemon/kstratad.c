@@ -9,9 +9,11 @@
 #include "collect/report.h"
 #include "collect/scope.h"
 #include "serve/server.h"
+#include "symbol/readerchild.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,6 +21,8 @@
 /* Rings are drained at least this often, whatever their watermarks say. */
 #define DRAIN_INTERVAL_NS (100 * NSEC_PER_MSEC)
 #define TICK_INTERVAL_NS NSEC_PER_SEC
+/* Those of every file that a large installation has. */
+#define ROWS_CACHE_BYTES (UINT64_C(64) << 20)
 
 struct daemon {
 	struct config config;
@@ -184,6 +188,25 @@ static int start_store(struct daemon *d)
 	return r;
 }
 
+/* Compiled ones are kept in the store's directory, where it has one. */
+static int feed_rows(struct daemon *d)
+{
+	struct rowfeed_options options = {
+		.loop = d->loop,
+		.cache_bytes = ROWS_CACHE_BYTES,
+	};
+	char *dir = NULL;
+	int r;
+
+	if (strcmp(d->config.store, "memory") != 0 &&
+	    asprintf(&dir, "%s/rows", d->config.store) < 0)
+		return -ENOMEM;
+	options.cache_dir = dir;
+	r = collector_feed_rows(d->collector, &options);
+	free(dir);
+	return r;
+}
+
 static int start_collector(struct daemon *d)
 {
 	struct symbolizer_options symbols = {
@@ -195,6 +218,7 @@ static int start_collector(struct daemon *d)
 		.hz = d->config.hz,
 		.ring_bytes = (uint32_t)d->config.ring_bytes,
 		.objects = d->config.objects,
+		.rows_kb = (uint32_t)(d->config.rows_bytes >> 10),
 	};
 	struct device_stats stats;
 	int r;
@@ -212,6 +236,8 @@ static int start_collector(struct daemon *d)
 	if (!stats.kernel_addresses)
 		log_warn("kernel stacks are hidden: CAP_SYSLOG is needed, and no lockdown");
 	r = collector_new(&d->collector, d->device, d->symbolizer, d->store);
+	if (r >= 0 && !d->config.no_rows)
+		r = feed_rows(d);
 	if (r < 0)
 		return r;
 	r = loop_add_fd(d->loop, device_fd(d->device), EPOLLIN, on_drain, d,
@@ -310,6 +336,8 @@ int main(int argc, char **argv)
 	};
 	int r, stopped;
 
+	if (readerchild_is(argc, argv))
+		return readerchild_main(reader_work_cfi);
 	signal(SIGPIPE, SIG_IGN);
 	r = config_parse(&d.config, argc, argv);
 	if (r != CONFIG_RUN) {

@@ -25,6 +25,8 @@ struct config {
 	uint32_t hz;
 	uint64_t ring_bytes;
 	uint32_t objects; /* known to the module at once */
+	bool no_rows; /* user stacks by frame pointers only */
+	uint64_t rows_bytes; /* of the module's memory */
 	char *cpus; /* "0-3,8", "all" */
 	struct config_list pids, cgroups; /* whom to sample; none: everybody */
 	uint64_t retention_bytes;

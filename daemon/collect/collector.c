@@ -23,6 +23,7 @@ struct collector {
 	struct store *store;
 	struct tasks *tasks;
 	struct objects *objects;
+	struct rowfeed *rows; /* NULL: none are given */
 	struct cgroups *cgroups;
 	struct addrcache kernel_names; /* location ids of generation */
 	struct addrcache object_names; /* likewise, by serial and offset */
@@ -68,12 +69,31 @@ int collector_new(struct collector **out, struct device *device,
 	return 0;
 }
 
+static int load_rows(void *userdata, struct kstrata_rows *rows)
+{
+	struct collector *c = userdata;
+
+	return device_rows(c->device, rows);
+}
+
+int collector_feed_rows(struct collector *c,
+			const struct rowfeed_options *options)
+{
+	struct rowfeed_options own = *options;
+
+	own.load = load_rows;
+	own.userdata = c;
+	own.objects = c->objects;
+	return rowfeed_new(&c->rows, &own);
+}
+
 void collector_free(struct collector *c)
 {
 	if (!c)
 		return;
 	addrcache_release(&c->kernel_names);
 	addrcache_release(&c->object_names);
+	rowfeed_free(c->rows);
 	objects_free(c->objects);
 	cgroups_free(c->cgroups);
 	tasks_free(c->tasks);
@@ -322,6 +342,20 @@ static void check_generation(struct collector *c, struct task *task)
 	}
 }
 
+/* Rows of these would have been of use, had they been there. */
+static void count_missed(struct collector *c, const struct kstrata_sample *s)
+{
+	const __u64 *frames = kst_sample_frames(s) + s->nr_kernel;
+
+	if (s->lookup != KSTRATA_LOOKUP_DONE)
+		return;
+	for (unsigned int i = 0; i < s->nr_user; i++)
+		if (frames[i] & KSTRATA_FRAME_OBJECT)
+			rowfeed_missed(c->rows,
+				       (frames[i] & ~KSTRATA_FRAME_OBJECT) >>
+					       KSTRATA_FRAME_OFFSET_BITS);
+}
+
 static void take_sample(struct collector *c, const struct kstrata_record *rec)
 {
 	const struct kstrata_sample *s = (const struct kstrata_sample *)rec;
@@ -349,6 +383,9 @@ static void take_sample(struct collector *c, const struct kstrata_record *rec)
 	}
 	if (r >= 0)
 		r = fold(c, task, s, cut, &node);
+	/* Not before: folding may be what makes an object known. */
+	if (c->rows && s->walk & KSTRATA_WALK_PENDING)
+		count_missed(c, s);
 	if (r >= 0)
 		r = store_add(c->store, series, node,
 			      (int64_t)rec->time + c->realtime_offset,
@@ -481,4 +518,7 @@ void collector_get_stats(const struct collector *c, struct collector_stats *out)
 	*out = c->stats;
 	out->tasks = tasks_count(c->tasks);
 	objects_get_stats(c->objects, &out->objects);
+	out->feeds = c->rows != NULL;
+	if (c->rows)
+		rowfeed_get_stats(c->rows, &out->rows);
 }

@@ -8,6 +8,7 @@
 
 #include "collect/device.h"
 #include "collect/objects.h"
+#include "collect/rowfeed.h"
 #include "profile/cut.h"
 #include "store/store.h"
 #include "symbol/symbolizer.h"
@@ -22,6 +23,12 @@ struct collector;
 int collector_new(struct collector **out, struct device *device,
 		  struct symbolizer *symbolizer, struct store *store);
 void collector_free(struct collector *c);
+/*
+ * From now on, give the module unwind rows of the objects that it meets. Of the
+ * options, load, userdata and objects are filled in here.
+ */
+int collector_feed_rows(struct collector *c,
+			const struct rowfeed_options *options);
 
 /* Take all that the rings hold now. */
 void collector_drain(struct collector *c);
@@ -50,6 +57,8 @@ struct collector_stats {
 	uint64_t user_frames[COLLECTOR_FRAMES];
 	uint64_t lookups[4]; /* samples with user frames by enum kstrata_lookup */
 	struct objects_stats objects;
+	bool feeds; /* collector_feed_rows(); else rows is zero */
+	struct rowfeed_stats rows;
 	uint64_t failed; /* samples not stored: memory, series limit */
 	uint64_t reasons[9]; /* user stacks by enum kstrata_reason */
 	uint64_t cut_samples[CUTS], cut_weight[CUTS]; /* of samples, weight */

@@ -106,6 +106,8 @@ static int setup(struct device *d, const struct device_options *options)
 	} else {
 		d->setup.flags = KSTRATA_SETUP_OBJECTS;
 		d->setup.objects = options->objects;
+		if (d->version.abi_minor >= 2)
+			d->setup.rows_kb = options->rows_kb;
 	}
 	return ioctl(d->fd, KSTRATA_IOC_SETUP, &d->setup) < 0 ? -errno : 0;
 }
@@ -200,6 +202,17 @@ int device_object(struct device *d, struct kstrata_object_get *get)
 		return -ENOENT;
 	get->size = sizeof(*get);
 	return ioctl(d->fd, KSTRATA_IOC_OBJECT, get) < 0 ? -errno : 0;
+}
+
+int device_rows(struct device *d, struct kstrata_rows *rows)
+{
+	if (!(d->setup.flags & KSTRATA_SETUP_OBJECTS) ||
+	    d->version.abi_minor < 2)
+		return -EOPNOTSUPP;
+	rows->size = sizeof(*rows);
+	if (ioctl(d->fd, KSTRATA_IOC_ROWS, rows) < 0)
+		return errno == ENOTTY ? -EOPNOTSUPP : -errno;
+	return 0;
 }
 
 uint32_t device_objects(const struct device *d)
@@ -297,5 +310,7 @@ void device_get_stats(const struct device *d, struct device_stats *out)
 		out->raw_full += load(&r->producer->raw_full);
 		out->missed += load(&r->producer->missed);
 		out->handler_ns += load(&r->producer->handler_ns);
+		out->frames_rows += load(&r->producer->frames_rows);
+		out->frames_fp += load(&r->producer->frames_fp);
 	}
 }

@@ -12,6 +12,7 @@ struct device_options {
 	uint32_t hz;
 	uint32_t ring_bytes; /* 0: as the rate needs */
 	uint32_t objects; /* 0: the module's default */
+	uint32_t rows_kb; /* for the rows of all; 0: the module's default */
 };
 
 /* Whom and where to sample. Zero where it says nothing, so that it compares. */
@@ -45,6 +46,11 @@ int device_stop(struct device *d);
  * no objects at all.
  */
 int device_object(struct device *d, struct kstrata_object_get *get);
+/*
+ * KSTRATA_IOC_ROWS; size is filled in here. -errno, -EOPNOTSUPP where this module or
+ * its kernel has no use for rows.
+ */
+int device_rows(struct device *d, struct kstrata_rows *rows);
 /* How many objects the module knows at once; 0: frames are addresses. */
 uint32_t device_objects(const struct device *d);
 
@@ -67,6 +73,7 @@ struct device_stats {
 	uint64_t idle_weight; /* to this moment */
 	uint64_t filtered, filtered_weight, raw_busy, raw_full;
 	uint64_t on_weight; /* ns that sampling was on, to this moment */
+	uint64_t frames_rows, frames_fp;
 	bool kernel_addresses; /* the module shows them to us */
 	char release[32]; /* of the module */
 };
