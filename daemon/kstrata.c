@@ -168,6 +168,32 @@ static void print_cuts(const json_t *c)
 	buf_release(&text);
 }
 
+static void print_rows(const json_t *rows)
+{
+	json_int_t by_rows = number(rows, "frames_by_rows");
+	json_int_t by_fp = number(rows, "frames_by_frame_pointer");
+	json_t *reason;
+	json_int_t failed = 0;
+	const char *why;
+	char held[32];
+
+	if (!json_is_object(rows)) {
+		row("unwind rows", "off (--no-rows)");
+		return;
+	}
+	json_object_foreach(json_object_get(rows, "failed"), why, reason)
+		failed += json_integer_value(reason);
+	human_bytes(number(rows, "held_bytes"), held, sizeof(held));
+	row("unwind rows", "%s of %" JSON_INTEGER_FORMAT " files, %"
+			JSON_INTEGER_FORMAT " have none, %" JSON_INTEGER_FORMAT
+			" to come, %" JSON_INTEGER_FORMAT " failed",
+	    held, number(rows, "loaded"), number(rows, "none"),
+	    number(rows, "pending"), failed);
+	row("walked", "%" JSON_INTEGER_FORMAT " frames by rows, %"
+			JSON_INTEGER_FORMAT " by frame pointer",
+	    by_rows, by_fp);
+}
+
 static void print_collector(const json_t *c)
 {
 	char weight[32], idle[32], lost[32], handler[32], filtered[32];
@@ -204,6 +230,7 @@ static void print_collector(const json_t *c)
 	}
 	print_cuts(c);
 	print_lookups(c);
+	print_rows(json_object_get(c, "rows"));
 	row("missed", "%" JSON_INTEGER_FORMAT " expiries",
 	    number(c, "missed"));
 	row("sampling cost", "%s", handler);

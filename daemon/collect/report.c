@@ -16,8 +16,57 @@ static const char *const failures[] = { "unknown", "released", "denied",
 _Static_assert(ARRAY_SIZE(reasons) ==
 		       ARRAY_SIZE(((struct collector_stats *)0)->reasons),
 	       "a name for each");
+static const char *const row_failures[] = { "unavailable", "too_large",
+					    "memory",	   "unreadable",
+					    "timeout",	   "crashed",
+					    "refused",	   "other" };
+
+_Static_assert(ARRAY_SIZE(row_failures) == ROWFEED_FAILURES, "a name for each");
 _Static_assert(ARRAY_SIZE(frames) == COLLECTOR_FRAMES, "a name for each");
 _Static_assert(ARRAY_SIZE(failures) == OBJECTS_FAILURES, "a name for each");
+
+static void put_u64(struct json *j, const char *key, uint64_t value)
+{
+	json_key(j, key);
+	json_u64(j, value);
+}
+
+/* What becomes of unwind rows; null: nobody gives any. */
+static void rows_status(const struct collector_stats *c,
+			const struct device_stats *dev, struct json *j)
+{
+	const struct rowfeed_stats *s = &c->rows;
+
+	json_key(j, "rows");
+	if (!c->feeds) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	put_u64(j, "loaded", s->loaded);
+	put_u64(j, "none", s->none);
+	put_u64(j, "pending", s->pending);
+	put_u64(j, "held_bytes", s->held_bytes);
+	put_u64(j, "loads", s->loads);
+	put_u64(j, "dropped", s->dropped);
+	put_u64(j, "wanted", s->wanted);
+	put_u64(j, "compiled", s->compiled);
+	put_u64(j, "cached", s->cached);
+	put_u64(j, "compile_ns", s->compile_ns);
+	put_u64(j, "cache_bytes", s->cache.bytes);
+	json_key(j, "failed");
+	json_object(j);
+	for (size_t i = 0; i < ROWFEED_FAILURES; i++)
+		put_u64(j, row_failures[i], s->failed[i]);
+	json_end_object(j);
+	put_u64(j, "reader_starts", s->reader.started);
+	put_u64(j, "reader_crashes", s->reader.crashed);
+	json_key(j, "reader_filtered");
+	json_bool(j, !s->reader.unfiltered);
+	put_u64(j, "frames_by_rows", dev->frames_rows);
+	put_u64(j, "frames_by_frame_pointer", dev->frames_fp);
+	json_end_object(j);
+}
 
 void report_status(const struct collector *collector,
 		   const struct device *device,
@@ -98,6 +147,7 @@ void report_status(const struct collector *collector,
 	json_key(j, "failed");
 	json_u64(j, failed);
 	json_end_object(j);
+	rows_status(&c, &dev, j);
 	json_key(j, "failed");
 	json_u64(j, c.failed);
 	json_key(j, "ring_bytes");
@@ -178,6 +228,57 @@ static void put_objects(struct buf *out, const struct collector_stats *c)
 	       c->execs);
 }
 
+static void put_reader(struct buf *out, const struct reader_stats *r)
+{
+	metric(out, "kstrata_reader_starts_total", "counter",
+	       "Processes started to read files in.", r->started);
+	metric(out, "kstrata_reader_crashes_total", "counter",
+	       "Such processes that broke down over a file.", r->crashed);
+	metric(out, "kstrata_reader_timeouts_total", "counter",
+	       "Such processes that took too long for a file.", r->timeouts);
+}
+
+static void put_rows(struct buf *out, const struct collector_stats *c,
+		     const struct device_stats *dev)
+{
+	static const char *const how[] = { "rows", "frame_pointer" };
+	const uint64_t walked[] = { dev->frames_rows, dev->frames_fp };
+	const struct rowfeed_stats *s = &c->rows;
+
+	by_label(out, "kstrata_walked_frames_total", "by",
+		 "User frames by what they were found by.", how, walked,
+		 ARRAY_SIZE(how));
+	if (!c->feeds)
+		return;
+	metric(out, "kstrata_rows_loaded", "gauge",
+	       "Files whose unwind rows the module has.", s->loaded);
+	metric(out, "kstrata_rows_none", "gauge",
+	       "Files that have no unwind rows to be had.", s->none);
+	metric(out, "kstrata_rows_pending", "gauge",
+	       "Files whose unwind rows are to come.", s->pending);
+	metric(out, "kstrata_rows_held_bytes", "gauge",
+	       "Memory that the module's unwind rows took at the last load.",
+	       s->held_bytes);
+	metric(out, "kstrata_rows_loads_total", "counter",
+	       "Tables of unwind rows given to the module.", s->loads);
+	metric(out, "kstrata_rows_dropped_total", "counter",
+	       "Tables that the module dropped to make room.", s->dropped);
+	metric(out, "kstrata_rows_wanted_total", "counter",
+	       "Dropped tables that it asked for again.", s->wanted);
+	metric(out, "kstrata_rows_compiled_total", "counter",
+	       "Files compiled to unwind rows.", s->compiled);
+	metric(out, "kstrata_rows_cached_total", "counter",
+	       "Tables that came out of the cache.", s->cached);
+	metric_seconds(out, "kstrata_rows_compile_seconds_total",
+		       "Time that files took to compile.", s->compile_ns);
+	metric(out, "kstrata_rows_cache_bytes", "gauge",
+	       "Size of the cache.", s->cache.bytes);
+	by_label(out, "kstrata_rows_failed_total", "reason",
+		 "Files without unwind rows for another reason than having none.",
+		 row_failures, s->failed, ARRAY_SIZE(row_failures));
+	put_reader(out, &s->reader);
+}
+
 void report_metrics(const struct collector *collector,
 		    const struct device *device,
 		    const struct symbolizer *symbolizer, struct buf *out)
@@ -235,6 +336,7 @@ void report_metrics(const struct collector *collector,
 		 "User stacks by why their walk ended.", reasons, c.reasons,
 		 ARRAY_SIZE(reasons));
 	put_cuts(out, &c);
+	put_rows(out, &c, &dev);
 	put_objects(out, &c);
 	metric(out, "kstrata_tasks", "gauge", "Processes known.", c.tasks);
 	metric(out, "kstrata_symbol_objects", "gauge",
