@@ -24,6 +24,9 @@ struct fake_object {
 	char path[128];
 	char file[128]; /* what is opened, unless there is an error */
 	int error;
+	unsigned int loads; /* of rows, those with NONE included */
+	bool none;
+	uint64_t first; /* of the table it has, unless none */
 };
 
 static struct fake_device {
@@ -37,6 +40,9 @@ static struct fake_device {
 	bool running;
 	struct fake_object objects[FAKE_OBJECTS];
 	unsigned int asked, opened;
+	int rows_error;
+	uint32_t rows_order[FAKE_OBJECTS]; /* objects, as they got rows */
+	unsigned int nr_rows;
 } fake;
 
 static maybe_unused struct fake_object *fake_object(uint32_t id)
@@ -106,6 +112,31 @@ static int fake_get(void *userdata, struct kstrata_object_get *get)
 	return 0;
 }
 
+/* KSTRATA_IOC_ROWS; 0 or -errno. */
+static maybe_unused int fake_rows(void *userdata, struct kstrata_rows *rows)
+{
+	const struct kstrata_rows_table *t = (void *)(uintptr_t)rows->table;
+	struct fake_object *o = fake_object(rows->id);
+
+	(void)userdata;
+	assert_int_equal(rows->size, sizeof(*rows));
+	if (fake.rows_error && !(rows->flags & KSTRATA_ROWS_NONE))
+		return -fake.rows_error;
+	if (!rows->id || !o)
+		return -ENOENT;
+	o->loads++;
+	o->none = rows->flags & KSTRATA_ROWS_NONE;
+	assert_int_equal(!t, o->none);
+	if (t) {
+		assert_int_equal(t->bytes, rows->bytes);
+		o->first = t->first;
+		fake.rows_order[fake.nr_rows++ % FAKE_OBJECTS] = rows->id;
+	}
+	rows->held_kb = 4 * fake.nr_rows;
+	rows->dropped = 0;
+	return 0;
+}
+
 static int fake_setup(struct kstrata_setup *s)
 {
 	size_t known = fake.minor ? sizeof(*s) : KSTRATA_SETUP_SIZE_0;
@@ -157,6 +188,8 @@ static int fake_ioctl(unsigned long request, void *arg)
 		return 0;
 	case KSTRATA_IOC_OBJECT:
 		return fake_get(NULL, arg);
+	case KSTRATA_IOC_ROWS:
+		return fake.minor < 2 ? -ENOTTY : fake_rows(NULL, arg);
 	}
 	return -ENOTTY;
 }
