@@ -105,13 +105,9 @@ static void add_signal(struct compiler *c, const struct cfi_span *at)
 		.cfa = KSTRATA_CFA_SIGNAL,
 	};
 	uint64_t early = CFIASM_SIGRETURN_EARLY(c->elf.machine);
-	uint64_t start = at->start > early ? at->start - early : 0;
 
-	if (c->rows.nr_rows)
-		start = max_u64(start, c->rows.base +
-					       c->rows.rows[c->rows.nr_rows - 1]
-						       .at);
-	rowtable_add(&c->rows, start, &signal);
+	rowtable_add(&c->rows, at->start > early ? at->start - early : 0,
+		     &signal);
 	c->report->sources |= CFI_FROM_CODE;
 }
 
@@ -145,8 +141,13 @@ static int add_holes(struct compiler *c, uint64_t start, uint64_t end)
 		uint64_t to = min_u64(end, min_u64(s->offset + s->size,
 						   c->elf.size));
 
-		if (s->code && from < to)
-			r = add_hole(c, from, to);
+		if (!s->code || from >= to)
+			continue;
+		r = add_hole(c, from, to);
+		start = to;
+		/* What follows is no code, or another segment's. */
+		if (to < end)
+			rowtable_add(&c->rows, to, &rowtable_none);
 	}
 	return r;
 }
@@ -196,7 +197,7 @@ static int add_span(struct compiler *c, struct cfi_run *run,
 static int make_rows(struct compiler *c, uint8_t aux, uint64_t need[32])
 {
 	struct cfi_run run = {
-		.machine = c->machine, .rows = &c->rows, .report = c->report,
+		.machine = c->machine, .elf = &c->elf, .rows = &c->rows, .report = c->report,
 		.budget = BUDGET, .aux = aux,
 	};
 	uint64_t end = 0;

@@ -79,6 +79,51 @@ bool cfiasm_is_padding(struct cfi_elf *e, uint64_t start, uint64_t end)
 	return true;
 }
 
+/* call near, with a target that is code; call *mem; call *%reg */
+static bool x86_is_call(const struct cfi_elf *e, const uint8_t *p, size_t len,
+			uint64_t vaddr)
+{
+	uint64_t offset, room;
+
+	if (*p == 0xe8 && len >= 5)
+		return cfielf_code_offset(
+			e, vaddr + 5 + (uint64_t)(int64_t)(int32_t)word_at(p + 1),
+			&offset, &room);
+	return *p == 0xff && len >= 2 && (p[1] >> 3 & 7) == 2;
+}
+
+/* bl; blr and its kin that check a signature first */
+static bool arm64_is_call(const uint8_t *p, size_t len)
+{
+	uint32_t w = len >= 4 ? word_at(p) : 0;
+
+	return w >> 26 == 0x25 || (w & 0xfefff000) == 0xd63f0000;
+}
+
+bool cfiasm_has_call(struct cfi_elf *e, uint64_t start, uint64_t end,
+		     uint64_t vaddr)
+{
+	size_t step = e->machine == EM_AARCH64 ? 4 : 1;
+
+	while (start < end) {
+		size_t len = min_u64(CHUNK, end - start), at;
+		const uint8_t *p = cfielf_peek(e, start, len);
+
+		if (!p)
+			return false;
+		for (at = 0; at < len &&
+			     (start + len == end || len - at >= LONGEST);
+		     at += step)
+			if (e->machine == EM_AARCH64 ?
+				    arm64_is_call(p + at, len - at) :
+				    x86_is_call(e, p + at, len - at, vaddr + at))
+				return true;
+		start += at;
+		vaddr += at;
+	}
+	return false;
+}
+
 /* mov $15,%rax or %eax; syscall */
 static size_t x86_sigreturn(const uint8_t *p, size_t len)
 {

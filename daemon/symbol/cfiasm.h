@@ -20,6 +20,10 @@ bool cfiasm_find_sigreturn(struct cfi_elf *e, uint64_t start, uint64_t end,
 /* How much before it is taken for it: a return address minus one is there. */
 #define CFIASM_SIGRETURN_EARLY(machine) ((machine) == EM_X86_64 ? 1u : 4u)
 
+/* Is there, from start (which is at vaddr) to end, what looks like a call? */
+bool cfiasm_has_call(struct cfi_elf *e, uint64_t start, uint64_t end,
+		     uint64_t vaddr);
+
 /* Spans whose .what is one of these rules. */
 extern const struct kstrata_rule cfiasm_rules[];
 /* Of the stubs that linkers make. 0 or -ENOMEM. */

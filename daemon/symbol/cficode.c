@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "symbol/cficode.h"
 
+#include "symbol/cfiasm.h"
 #include "symbol/cfirule.h"
 #include "symbol/dwarfcode.h"
 
@@ -87,6 +88,7 @@ static void restore(struct program *p, uint64_t reg)
 	}
 }
 
+/* A CFA's offset stays, for the register that may follow. */
 static void set_expr(struct program *p, struct cfi_column *c, uint8_t how)
 {
 	uint64_t len = cfi_uleb(&p->b);
@@ -95,7 +97,9 @@ static void set_expr(struct program *p, struct cfi_column *c, uint8_t how)
 	cfi_skip(&p->b, len);
 	if (!c || p->b.bad)
 		return;
-	*c = (struct cfi_column){ .how = how, .expr = expr, .len = len };
+	*c = (struct cfi_column){
+		.how = how, .expr = expr, .len = len, .offset = c->offset,
+	};
 	p->changed = true;
 }
 
@@ -114,20 +118,37 @@ static int64_t factored(struct program *p, int64_t v)
 	return v;
 }
 
-/* Offsets and registers alone make no sense of a CFA that is an expression. */
+/*
+ * One half of it. After an expression, a register takes over, with the offset of
+ * before; an offset waits for one. So do GCC's run-time library and its users.
+ */
 static void change_cfa(struct program *p, const uint64_t *reg, int64_t offset)
 {
 	struct cfi_column *cfa = &p->state.cfa;
 
-	if (cfa->how != CFI_HOW_REGISTER) {
+	if (cfa->how == CFI_HOW_UNSET) {
 		p->b.bad = true;
-		return;
-	}
-	if (reg)
+	} else if (reg) {
+		cfa->how = CFI_HOW_REGISTER;
 		cfa->reg = *reg;
-	else
+	} else {
 		cfa->offset = offset;
+	}
 	p->changed = true;
+}
+
+/*
+ * A rule that takes a register which callees save says nothing of aux while the
+ * function runs itself: only where it calls.
+ */
+static void note_needs(struct program *p, uint64_t from, uint64_t to)
+{
+	struct cfi_run *run = p->run;
+	uint64_t vaddr = p->vaddr + (from - p->offset);
+
+	if (cfiasm_has_call(run->elf, from, to, vaddr))
+		for (unsigned int reg = 0; reg < 32; reg++)
+			run->need[reg] += run->needs >> reg & 1;
 }
 
 /* From the last row to here: one, if it has a byte where rows are wanted. */
@@ -142,6 +163,8 @@ static void emit(struct program *p, uint64_t next)
 	cfirule_make(run, p->cie, &p->state, &rule);
 	rowtable_add(run->rows, from, &rule);
 	p->changed = false;
+	if (run->needs)
+		note_needs(p, from, min_u64(next, run->to));
 }
 
 static void advance(struct program *p, uint64_t delta)

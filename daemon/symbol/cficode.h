@@ -3,7 +3,7 @@
 #ifndef KSTRATA_SYMBOL_CFICODE_H
 #define KSTRATA_SYMBOL_CFICODE_H
 
-#include "symbol/cfibytes.h"
+#include "symbol/cfielf.h"
 #include "symbol/rowtable.h"
 
 /* What a machine's registers are called by. */
@@ -49,10 +49,12 @@ struct cfi_state {
 struct cfi_run {
 	const struct cfi_machine *machine;
 	const struct cfi_section *section;
+	struct cfi_elf *elf;
 	struct rowtable *rows;
 	struct cfi_report *report;
 	uint64_t budget;  /* bytes of instructions that may still be run */
-	uint64_t need[32]; /* rows that take this register for a base */
+	uint32_t needs;	   /* registers that the last rule takes, see saved above */
+	uint64_t need[32]; /* rows that call, and take this one */
 	uint8_t aux;
 
 	/* Where the present function's rows are wanted. */

@@ -60,6 +60,13 @@ static int read_header(struct cfi_elf *e, Elf64_Ehdr *h)
 	return 0;
 }
 
+static int by_offset(const void *a, const void *b)
+{
+	const struct cfi_segment *x = a, *y = b;
+
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
 static int read_segments(struct cfi_elf *e, const Elf64_Ehdr *h)
 {
 	if (h->e_phnum && h->e_phentsize != sizeof(Elf64_Phdr))
@@ -82,6 +89,7 @@ static int read_segments(struct cfi_elf *e, const Elf64_Ehdr *h)
 			p.p_vaddr, p.p_filesz, p.p_offset, p.p_flags & PF_X,
 		};
 	}
+	qsort(e->segments, e->nr_segments, sizeof(e->segments[0]), by_offset);
 	return 0;
 }
 

@@ -25,7 +25,7 @@ struct cfi_elf {
 	const uint8_t *image;
 	uint64_t size;
 	uint16_t machine;
-	struct cfi_segment segments[CFI_SEGMENTS_MAX];
+	struct cfi_segment segments[CFI_SEGMENTS_MAX]; /* by offset */
 	size_t nr_segments;
 	Elf64_Shdr *sections;
 	size_t nr_sections;

@@ -24,11 +24,11 @@ static bool named(const struct cfi_run *run, uint64_t reg)
 	return reg < run->machine->regs;
 }
 
-/* Rows that depend on what a callee saves: they decide what aux is good for. */
+/* The rule takes a register that callees may have saved elsewhere. */
 static void depend(struct cfi_run *run, uint8_t reg)
 {
 	if (reg < 32 && (run->machine->saved >> reg & 1))
-		run->need[reg]++;
+		run->needs |= 1u << reg;
 }
 
 /* reg + offset, or the word there, or the one with an index, + add. */
@@ -257,6 +257,7 @@ void cfirule_make(struct cfi_run *run, const struct cfi_cie *cie,
 	enum cfi_bad why;
 
 	*out = (struct kstrata_rule){ 0 };
+	run->needs = 0;
 	if (state->columns[CFI_COLUMN_RA].how == CFI_HOW_UNDEFINED) {
 		out->cfa = KSTRATA_CFA_END;
 		return;

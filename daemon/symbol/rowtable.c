@@ -112,12 +112,14 @@ void rowtable_add(struct rowtable *t, uint64_t offset,
 			return;
 		t->base = offset;
 	}
-	if (offset - t->base > UINT32_MAX) {
+	if (offset > t->base && offset - t->base > UINT32_MAX) {
 		t->err = -EFBIG;
 		return;
 	}
-	if (t->nr_rows)
+	if (t->nr_rows) {
 		last = &t->rows[t->nr_rows - 1];
+		offset = max_u64(offset, t->base + last->at);
+	}
 	if (last && last->at == offset - t->base) {
 		/* It had no byte. */
 		t->nr_rows--;
