@@ -100,6 +100,15 @@ $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 	$(call quiet,LD,$@)$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
 		$(LIBRARY) $(LIBS) -lcmocka -lpthread
 
+# Compiled rows against another's reading of the same files.
+$(BUILD)/unwind/oracle: $(wildcard tests/unwind/oracle*.[ch]) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c %.a,$^) $(LIBS)
+
+$(BUILD)/unwind/findelf: tests/unwind/findelf.c
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
+
 unit-programs: $(UNIT_PROGRAMS)
 
 unit: unit-programs

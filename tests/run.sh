@@ -26,13 +26,13 @@ export KSTRATA_TESTS_STARTED="$started"
 FIRST="deps build"
 # These two run side by side: what uses one CPU at a time, mostly, and guests that
 # use two.
-HOST="lint build-clang unit unit-asan unit-tsan dkms module serve web
+HOST="lint build-clang unit unit-asan unit-tsan unwind-rows dkms module serve web
 	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects bench-smoke kunit"
 GUESTS="debug-kernel vm-6.12-smp vm-6.1-smp vm-5.10 vm-6.12-rt vm-7.3 vm-arm64
 	torture races"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
-NEED_BUILD="unit unit-asan serve web vm-6.12-smp vm-6.1-smp
+NEED_BUILD="unit unit-asan unwind-rows serve web vm-6.12-smp vm-6.1-smp
 	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-5.10 vm-6.12-rt
 	vm-7.3 bench-smoke quickstart"
 
@@ -100,6 +100,12 @@ step_unit_tsan()
 	expect "the race builds with ThreadSanitizer" make BUILD=build/tsan \
 		SANITIZE=thread build/tsan/unit/test_ring &&
 		TSAN_OPTIONS=halt_on_error=1 run_unit build/tsan
+}
+
+# What the compiler of unwind rows makes of every file of this machine.
+step_unwind_rows()
+{
+	sh tests/unwind/oracle.sh
 }
 
 step_module()
