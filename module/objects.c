@@ -7,15 +7,10 @@
 #include <linux/irq_work.h>
 #include <linux/kdev_t.h>
 #include <linux/ktime.h>
-#include <linux/mm.h>
-#include <linux/mmap_lock.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "compat/path.h"
-#include "compat/vdso.h"
-#include "compat/vma.h"
 #include "main.h"
 #include "objtable.h"
 #include "rows.h"
@@ -44,171 +39,19 @@ struct kst_objects {
 
 /* ---- the handler ------------------------------------------------------- */
 
-/* A mapping: what to make of an address in it. */
-struct span {
-	u64 start;
-	u64 bytes;
-	u64 base;	/* the frame word of start */
-	bool full;	/* an object that could not get a number */
-};
-
-struct lookup {
-	struct kst_objects *o;
-	struct mm_struct *mm;
-	u64 now;
-	bool work;
-};
-
-/* The frame word of a file mapping's start. */
-static u64 file_base(struct lookup *l, const struct vm_area_struct *vma,
-		     struct span *span)
+struct kst_objtable *kst_objects_table(struct kst_objects *o)
 {
-	struct inode *inode = d_inode(kst_file_path(vma->vm_file)->dentry);
-	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
-	struct kst_rows_met met;
-	struct kst_objkey key;
-	u32 id;
-
-	/* The end counts as well: a call may be the last instruction. */
-	if (vma->vm_pgoff >> (KSTRATA_FRAME_OFFSET_BITS - PAGE_SHIFT) ||
-	    (offset + span->bytes) >> KSTRATA_FRAME_OFFSET_BITS)
-		return span->start;
-	/* A device's memory, say. */
-	if (!inode || !S_ISREG(inode->i_mode))
-		return KSTRATA_FRAME_ANON | span->start;
-	key = (struct kst_objkey){
-		.inode = (unsigned long)inode,
-		.ino = inode->i_ino,
-		.generation = inode->i_generation,
-		.dev = inode->i_sb->s_dev,
-	};
-	id = kst_objtable_meet(&l->o->table, &key, vma->vm_file, l->now,
-			       &met, &l->work);
-	if (!id) {
-		span->full = true;
-		return span->start;
-	}
-	return KSTRATA_FRAME_OBJECT |
-	       (u64)id << KSTRATA_FRAME_OFFSET_BITS | offset;
+	return &o->table;
 }
 
-/* False: there is no mapping at pc. */
-static bool look_up(struct lookup *l, u64 pc, struct span *span)
+struct kst_rows_met kst_objects_vdso(struct kst_objects *o, u32 id)
 {
-	struct vm_area_struct *vma = kst_vma_lookup(l->mm, pc);
-	unsigned long vdso;
-
-	/* A stack that grows, under the read lock, is in the tree too early. */
-	if (!vma || pc - vma->vm_start >= vma->vm_end - vma->vm_start)
-		return false;
-	*span = (struct span){
-		.start = vma->vm_start,
-		.bytes = vma->vm_end - vma->vm_start,
-	};
-	vdso = kst_vdso_of(l->mm);
-	if (!(vma->vm_flags & VM_EXEC))
-		span->base = KSTRATA_FRAME_NOWHERE | span->start;
-	else if (vma->vm_file)
-		span->base = file_base(l, vma, span);
-	else if (vdso && vdso == vma->vm_start)
-		span->base = KSTRATA_FRAME_OBJECT |
-			     (u64)(kst_vdso_is_32bit() ?
-				   KSTRATA_OBJECT_VDSO32 : KSTRATA_OBJECT_VDSO)
-			     << KSTRATA_FRAME_OFFSET_BITS;
-	else
-		span->base = KSTRATA_FRAME_ANON | span->start;
-	return true;
+	return kst_rowset_vdso(&o->rows, id);
 }
 
-/*
- * The last mappings of this stack: a program and its libraries call each other.
- * Nothing is kept from one stack to the next, mappings change.
- */
-#define SPANS	4
-
-struct spans {
-	struct span span[SPANS];
-	unsigned int next;	/* the one to replace */
-};
-
-/* NULL: there is no mapping at pc. */
-static const struct span *span_of(struct lookup *l, struct spans *s, u64 pc)
+void kst_objects_kick(struct kst_objects *o)
 {
-	struct span *at;
-
-	for (at = s->span; at < s->span + SPANS; at++)
-		if (pc - at->start < at->bytes)
-			return at;
-	at = &s->span[s->next];
-	if (!look_up(l, pc, at))
-		return NULL;
-	s->next = (s->next + 1) % SPANS;
-	return at;
-}
-
-/* mmap_lock is held. Bound: nr, times SPANS and one look-up. */
-static void resolve(struct lookup *l, struct kstrata_ring_producer *p,
-		    u64 *frames, u16 nr)
-{
-	struct spans spans = { 0 };
-	u16 i = 0;
-
-	while (i < nr) {
-		/* A return address belongs to the call before it. */
-		const struct span *at = span_of(l, &spans, frames[i] - !!i);
-		u64 start, bytes, move;
-		u16 first = i;
-
-		if (!at) {
-			frames[i++] |= KSTRATA_FRAME_NOWHERE;
-			continue;
-		}
-		start = at->start;
-		bytes = at->bytes;
-		move = at->base - start;
-		/* All that follow in the same mapping: most do. */
-		do
-			frames[i++] += move;
-		while (i < nr && frames[i] - 1 - start < bytes);
-		if (unlikely(at->full))
-			WRITE_ONCE(p->raw_full, p->raw_full + (i - first));
-	}
-}
-
-/*
- * Taking mmap_lock in a hard interrupt. The trylock is one compare-and-exchange
- * on the count and fails when there is a writer, or one that waits. Unlocking may
- * have to wake such a writer: that takes the lock's wait_lock, then a task's
- * pi_lock and a runqueue's lock. All of these are only ever held with interrupts
- * off, and this interrupt came while they were on: this CPU holds none of them,
- * and another that does will let go. (Code that is called under a runqueue's
- * lock, as a probe of sched_switch is, may not do this.) On PREEMPT_RT mmap_lock
- * is a sleeping lock with an owner, which an interrupt cannot be.
- *
- * current cannot change its mm, nor end, while we are on top of it; whoever takes
- * mappings from this mm waits for the lock. So every mapping found is good until
- * the unlock, and so is the file that it holds.
- */
-u8 kst_objects_resolve(struct kst_objects *o, struct kstrata_ring_producer *p,
-		       u64 now, u64 *frames, u16 nr)
-{
-	struct lookup l = { .o = o, .mm = current->mm, .now = now };
-
-	lockdep_assert_irqs_disabled();
-	if (!o || !nr)
-		return KSTRATA_LOOKUP_NONE;
-	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		return KSTRATA_LOOKUP_UNSUPPORTED;
-	if (!mmap_read_trylock(l.mm)) {
-		WRITE_ONCE(p->raw_busy, p->raw_busy + 1);
-		return KSTRATA_LOOKUP_BUSY;
-	}
-	resolve(&l, p, frames, nr);
-	mmap_read_unlock(l.mm);
-	/* Queueing work wakes a worker: not from here. */
-	if (l.work)
-		irq_work_queue(&o->kick);
-	return KSTRATA_LOOKUP_DONE;
+	irq_work_queue(&o->kick);
 }
 
 static void kick_fn(struct irq_work *work)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A session's objects: user frames become (object, file offset) in the handler,
- * a worker tells of the objects, and an ioctl opens their files.
+ * A session's objects: the handler meets them (lookup.h), a worker tells of them,
+ * and an ioctl opens their files.
  */
 #ifndef _KST_OBJECTS_H
 #define _KST_OBJECTS_H
@@ -10,9 +10,12 @@
 
 #include <kstrata.h>
 
+#include "rows.h"
+
 struct cred;
 struct file;
 struct kst_objects;
+struct kst_objtable;
 struct kst_session;
 
 /* Module load and unload: the workers' queue. May sleep. */
@@ -36,13 +39,13 @@ void kst_objects_start(struct kst_objects *o);
 void kst_objects_stop(struct kst_objects *o);
 
 /*
- * Hardirq, interrupts off, on top of code that had them on: look up the user
- * frames of current, which must have an mm of its own, for a sample made at now.
- * Rewrites frames in place, which are addresses (as kst_stack_user() makes them),
- * counts in p, returns enum kstrata_lookup. o may be NULL.
+ * Of the sampling handler, interrupts off: where it meets objects; the rows of
+ * KSTRATA_OBJECT_VDSO or _VDSO32, good as long as interrupts stay off; and to say
+ * that there is work for the worker.
  */
-u8 kst_objects_resolve(struct kst_objects *o, struct kstrata_ring_producer *p,
-		       u64 now, u64 *frames, u16 nr);
+struct kst_objtable *kst_objects_table(struct kst_objects *o);
+struct kst_rows_met kst_objects_vdso(struct kst_objects *o, u32 id);
+void kst_objects_kick(struct kst_objects *o);
 
 /*
  * Fill in get's out fields but fd and path_bytes; *file becomes a reference of

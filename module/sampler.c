@@ -20,11 +20,11 @@
 #include "compat/task.h"
 #include "filter.h"
 #include "main.h"
-#include "objects.h"
 #include "park.h"
 #include "session.h"
 #include "stack.h"
 #include "tasks.h"
+#include "unwind.h"
 
 /* Cheap expiries in a row before a throttled rate is doubled again. */
 #define CALM_EXPIRIES	256
@@ -67,10 +67,8 @@ static void take_stacks(struct kst_cpu *c, struct pt_regs *regs,
 	if (u->flags & KSTRATA_SETUP_NO_USER || !current->mm->start_code)
 		return;
 	frames += rec->nr_kernel;
-	rec->nr_user = kst_stack_user(regs, frames, u->user_depth,
-				      &rec->user_reason);
-	rec->lookup = kst_objects_resolve(s->objects, c->ring.producer,
-					  rec->hdr.time, frames, rec->nr_user);
+	kst_unwind_user(regs, s->objects, c->ring.producer, rec, frames,
+			u->user_depth);
 }
 
 static void take_sample(struct kst_cpu *c, u64 now, u64 weight)

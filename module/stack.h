@@ -17,10 +17,10 @@ struct pt_regs;
 u16 kst_stack_kernel(struct pt_regs *regs, u64 *out, u16 max, u8 *reason);
 
 /*
- * User frames of current from regs (user mode) outwards by frame pointers, at
- * most max (at least 1), to out, none with a bit of KSTRATA_FRAME_KIND set.
- * current must have an mm of its own.
+ * Frames of current's 32-bit user code from regs (user mode, at an address that has
+ * no bit of KSTRATA_FRAME_KIND) outwards by frame pointers, at most max (at least 1),
+ * to out. current must have an mm of its own.
  */
-u16 kst_stack_user(struct pt_regs *regs, u64 *out, u16 max, u8 *reason);
+u16 kst_stack_user32(struct pt_regs *regs, u64 *out, u16 max, u8 *reason);
 
 #endif /* _KST_STACK_H */

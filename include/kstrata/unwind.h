@@ -281,26 +281,20 @@ KST_INLINE __u8 kst_unwind_cfa(const struct kst_frame *f,
 	if (reason)
 		return reason;
 	value += rule->offset;
-	switch (rule->cfa) {
-	case KSTRATA_CFA_REG:
-		break;
-	case KSTRATA_CFA_PLT:
-		if (f->pc % 16 >= (__u32)rule->add)
-			value += 8;
-		break;
-	case KSTRATA_CFA_INDEX:
-		reason = kst_unwind_reg(f, rule->index, &index, machine, read, leaf,
-					ctx);
-		if (reason)
-			return reason;
-		value += 8 * index;
-		/* fall through */
-	case KSTRATA_CFA_DEREF:
+	if (rule->cfa == KSTRATA_CFA_PLT) {
+		value += f->pc % 16 >= (__u32)rule->add ? 8 : 0;
+	} else if (rule->cfa == KSTRATA_CFA_DEREF || rule->cfa == KSTRATA_CFA_INDEX) {
+		if (rule->cfa == KSTRATA_CFA_INDEX) {
+			reason = kst_unwind_reg(f, rule->index, &index, machine, read,
+						leaf, ctx);
+			if (reason)
+				return reason;
+			value += 8 * index;
+		}
 		if (!read(ctx, value, &value))
 			return KSTRATA_REASON_FAULT;
 		value += rule->add;
-		break;
-	default:
+	} else if (rule->cfa != KSTRATA_CFA_REG) {
 		return KSTRATA_REASON_BAD_RULE;
 	}
 	*cfa = value;
@@ -391,6 +385,124 @@ KST_INLINE __u8 kst_unwind_rule(struct kst_frame *f, const struct kstrata_rule *
 			to.aux_reg = aux;
 	}
 	*f = to;
+	return KSTRATA_REASON_NONE;
+}
+
+/* What kst_unwind_code() says besides: the instructions here tell nothing. */
+#define KST_CODE_SILENT		0xff
+
+/* Do 8 bytes of code, a word as it stands in memory, begin with these? */
+#define KST_CODE_IS(code, bytes, value) \
+	(((code) & (((__u64)1 << (8 * (bytes))) - 1)) == (value))
+
+/*
+ * x86-64: the return address is where SP points before push %rbp and at ret (after
+ * leave, or pop %rbp, that is), one word up between push %rbp and mov %rsp,%rbp.
+ * Words on the stack up to and with the return address; 0: not told.
+ */
+KST_INLINE unsigned int kst_code_x86_64(__u64 pc, kst_read_fn *read, void *ctx)
+{
+	__u64 code, before;
+
+	if (!read(ctx, pc, &code))
+		return 0;
+	if (KST_CODE_IS(code, 4, 0xfa1e0ff3))		/* endbr64 */
+		code >>= 32;
+	if (KST_CODE_IS(code, 4, 0xe5894855) ||		/* push %rbp; mov %rsp,%rbp */
+	    KST_CODE_IS(code, 4, 0xec8b4855) ||		/* the same */
+	    KST_CODE_IS(code, 1, 0xc3) ||		/* ret */
+	    KST_CODE_IS(code, 2, 0xc3f3) ||		/* rep ret */
+	    KST_CODE_IS(code, 1, 0xc2))			/* ret $bytes */
+		return 1;
+	if (!KST_CODE_IS(code, 3, 0xe58948) &&		/* mov %rsp,%rbp */
+	    !KST_CODE_IS(code, 3, 0xec8b48))		/* the same */
+		return 0;
+	return read(ctx, pc - 8, &before) && before >> 56 == 0x55 ? 2 : 0;
+}
+
+#define KST_CODE_WORDS	4	/* of two instructions each */
+
+/*
+ * arm64: from the function's entry until it has set X29 up, and from where it has
+ * restored X30 to its ret, the return address is in X30. Looks ahead, as far as
+ * nothing branches, at most 2 KST_CODE_WORDS instructions. 1: it is there; 2: and SP
+ * is the caller's; 0: not told.
+ */
+KST_INLINE unsigned int kst_code_arm64(__u64 pc, kst_read_fn *read, void *ctx)
+{
+	__u64 code = 0;
+	unsigned int i;
+
+	for (i = 0; i < 2 * KST_CODE_WORDS; i++) {
+		__u32 insn;
+
+		if (i % 2)
+			code >>= 32;
+		else if (!read(ctx, pc + 4 * i, &code))
+			return 0;
+		insn = (__u32)code;
+		/* ret, retaa, retab */
+		if (insn == 0xd65f03c0 || (insn | 0x400) == 0xd65f0fff)
+			return i ? 1 : 2;
+		/* add x29, sp, #n; mov x29, sp is one */
+		if ((insn & 0xffc003ff) == 0x910003fd)
+			return 1;
+		/* ldp x29, x30, [sp], #n; [sp, #n]; ldr x30, [sp], #n; [sp, #n] */
+		if ((insn & 0xffc07fff) == 0xa8c07bfd ||
+		    (insn & 0xffc07fff) == 0xa9407bfd ||
+		    (insn & 0xffe00fff) == 0xf84007fe ||
+		    (insn & 0xffc003ff) == 0xf94003fe)
+			return 0;
+		/* b, bl; b.cond; cbz, cbnz, tbz, tbnz; br, blr; brk, hlt and svc */
+		if ((insn & 0x7c000000) == 0x14000000 ||
+		    (insn & 0xff000000) == 0x54000000 ||
+		    (insn & 0x7c000000) == 0x34000000 ||
+		    (insn & 0xfe000000) == 0xd6000000 ||
+		    (insn & 0xff000000) == 0xd4000000)
+			return 0;
+	}
+	return 0;
+}
+
+/*
+ * A leaf without rows, by its instructions: where the frame pointer is still, or is
+ * again, the caller's, following it would lose the caller. KST_CODE_SILENT: not seen
+ * to be such a place. Not seen are leaf functions that make no frame, except at
+ * their return (arm64: near it).
+ */
+KST_INLINE __u8 kst_unwind_code(struct kst_frame *f, int machine, kst_read_fn *read,
+				kst_leaf_fn *leaf, void *ctx)
+{
+	unsigned int told = machine == KST_ARM64 ?
+		kst_code_arm64(f->pc, read, ctx) :
+		kst_code_x86_64(f->pc, read, ctx);
+	__u64 ret, sp = f->sp;
+	__u8 reason;
+
+	if (!told)
+		return KST_CODE_SILENT;
+	if (machine == KST_ARM64) {
+		reason = kst_unwind_reg(f, 30, &ret, machine, read, leaf, ctx);
+		if (reason)
+			return reason;
+	} else {
+		if (sp % 8)
+			return KSTRATA_REASON_BAD_FRAME;
+		sp += 8 * told;
+		if (!read(ctx, sp - 8, &ret))
+			return KSTRATA_REASON_FAULT;
+	}
+	ret = kst_unwind_strip(ret, machine);
+	reason = kst_unwind_pc(ret);
+	if (reason)
+		return reason;
+	f->pc = ret;
+	f->sp = sp;
+	f->saved = 0;
+	f->aux_reg = KSTRATA_ROWS_AUX_NONE;
+	f->flags &= KST_FRAME_FP;
+	if (machine == KST_ARM64 && told != 2)
+		f->flags |= KST_FRAME_LOW;
 	return KSTRATA_REASON_NONE;
 }
 

@@ -30,5 +30,6 @@ extern struct kunit_suite kst_objects_suite;
 extern struct kunit_suite kst_period_suite;
 extern struct kunit_suite kst_ring_suite;
 extern struct kunit_suite kst_stack_suite;
+extern struct kunit_suite kst_unwind_suite;
 
 #endif /* _KST_KUNIT_SUITES_H */

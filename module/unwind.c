@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "unwind.h"
+
+#include <linux/kernel.h>
+#include <linux/nospec.h>
+#include <linux/sched.h>
+#include <linux/uaccess.h>
+
+#include <kstrata/rows.h>
+#include <kstrata/unwind.h>
+
+#include "compat/regs.h"
+#include "lookup.h"
+#include "stack.h"
+
+#ifdef CONFIG_X86_64
+#define MACHINE	KST_X86_64
+#else
+#define MACHINE	KST_ARM64
+#endif
+
+/* A walk, between two frames. */
+struct walk {
+	struct kst_frame f;
+	struct pt_regs *regs;
+	struct kst_lookup *l;	/* or NULL: no look-ups */
+	u64 end;		/* no word of user memory begins here or beyond */
+	u64 fault;		/* what could not be read last */
+	u64 *out;
+	u16 n;
+	u16 max;
+	u16 by_rows;
+	u16 by_fp;
+	u16 full;		/* frames of objects without a number */
+	u8 what;		/* KSTRATA_WALK_* */
+	bool on_fp;		/* the frame pointer is from a record, not from rules */
+};
+
+/* ---- what steps read --------------------------------------------------- */
+
+/*
+ * A word of user memory, which is open. Page faults are off: what is not resident is
+ * an error at once. The address comes from user memory itself: any that is not user
+ * space's becomes zero, in speculation, too. That is the program's own memory as well,
+ * if it has any there, else an error.
+ */
+static __always_inline int read_word(void *ctx, u64 at, u64 *word)
+{
+	struct walk *w = ctx;
+
+	unsafe_get_user(*word, (u64 __user *)array_index_nospec(at, w->end), fault);
+	return 1;
+fault:
+	w->fault = at;
+	return 0;
+}
+
+static __always_inline int read_reg(void *ctx, unsigned int reg, u64 *value)
+{
+	struct walk *w = ctx;
+
+	return kst_regs_dwarf(w->regs, reg, value);
+}
+
+/*
+ * One word, with all the checks of the kernel's own helper: in particular, that
+ * current's page tables are the ones in use. What it has checked holds for the walk,
+ * since interrupts are off. Of the stack, or of the code, when no more is there.
+ */
+static bool user_is_there(struct walk *w)
+{
+	u8 byte;
+
+	w->fault = w->f.sp;
+	return !copy_from_user_nofault(&byte, (void __user *)w->f.sp, 1) ||
+	       !copy_from_user_nofault(&byte, (void __user *)w->f.pc, 1);
+}
+
+/* ---- steps ------------------------------------------------------------- */
+
+static __always_inline u8 step_by_rule(struct walk *w, const struct kstrata_rule *rule,
+				       u8 aux)
+{
+	u8 reason;
+
+	/* This opens, it does not ask: each read does, of its own address. */
+	if (!user_read_access_begin((void __user *)NULL, 8))
+		return KSTRATA_REASON_FAULT;
+	/* Nothing may be called in here. */
+	reason = kst_unwind_rule(&w->f, rule, aux, MACHINE, read_word, read_reg, w);
+	user_read_access_end();
+	if (reason)
+		return reason;
+	w->by_rows++;
+	w->on_fp = false;
+	return KSTRATA_REASON_NONE;
+}
+
+static __always_inline u8 step_by_code(struct walk *w)
+{
+	u8 reason;
+
+	if (!user_read_access_begin((void __user *)NULL, 8))
+		return KST_CODE_SILENT;
+	reason = kst_unwind_code(&w->f, MACHINE, read_word, read_reg, w);
+	user_read_access_end();
+	if (reason)
+		return reason;
+	w->what |= KSTRATA_WALK_CODE;
+	return KSTRATA_REASON_NONE;
+}
+
+static __always_inline u8 step_by_fp(struct walk *w)
+{
+	u8 reason;
+
+	if (!user_read_access_begin((void __user *)NULL, 8))
+		return KSTRATA_REASON_FAULT;
+	reason = kst_unwind_fp(&w->f, MACHINE, read_word, w);
+	user_read_access_end();
+	if (reason)
+		return reason;
+	w->by_fp++;
+	w->on_fp = true;
+	return KSTRATA_REASON_NONE;
+}
+
+/*
+ * Code that no rows cover. What it has as a frame pointer may be anything, unless it
+ * is off the stack of code that keeps one.
+ */
+static u8 step_without_rows(struct walk *w, bool pending)
+{
+	u8 reason = KST_CODE_SILENT;
+	bool leaf = w->f.flags & KST_FRAME_LEAF;
+
+	if (leaf)
+		reason = step_by_code(w);
+	if (reason != KST_CODE_SILENT)
+		return reason;
+	if (pending)
+		w->what |= KSTRATA_WALK_PENDING;
+	reason = step_by_fp(w);
+	if (!w->l || !reason || w->on_fp)
+		return reason;
+	switch (reason) {
+	case KSTRATA_REASON_FAULT:
+		return kst_lookup_mapped(w->l, w->fault) ? reason :
+							   KSTRATA_REASON_NO_ROWS;
+	case KSTRATA_REASON_COMPLETE:
+		/* Whoever is called by nobody has none. So has any other. */
+		return leaf && !w->f.fp ? KSTRATA_REASON_NO_ROWS : reason;
+	default:
+		return KSTRATA_REASON_NO_ROWS;
+	}
+}
+
+/*
+ * Note the frame. What it is in; NULL: nowhere, or no look-ups are made. *at: its
+ * place in the file.
+ */
+static __always_inline const struct kst_span *note(struct walk *w, u64 *at)
+{
+	u64 place = kst_frame_place(&w->f);
+	const struct kst_span *span;
+	u64 move;
+
+	if (!w->l) {
+		w->out[w->n++] = w->f.pc;
+		return NULL;
+	}
+	span = kst_lookup_span(w->l, place);
+	if (unlikely(!span)) {
+		w->out[w->n++] = KSTRATA_FRAME_NOWHERE | w->f.pc;
+		return NULL;
+	}
+	move = span->base - span->start;
+	w->out[w->n++] = w->f.pc + move;
+	w->full += span->full;
+	*at = (place + move) & ((1ull << KSTRATA_FRAME_OFFSET_BITS) - 1);
+	return span;
+}
+
+/* Note the frame and go on to its caller. */
+static __always_inline u8 step(struct walk *w)
+{
+	const struct kst_span *span;
+	const struct kstrata_rule *rule;
+	u64 at;
+
+	span = note(w, &at);
+	if (unlikely(!span || (span->base & KSTRATA_FRAME_KIND) ==
+				      KSTRATA_FRAME_NOWHERE)) {
+		/* A call to nowhere has a caller; a return to it was none. */
+		if (w->l && !(w->f.flags & KST_FRAME_LEAF))
+			return KSTRATA_REASON_BAD_FRAME;
+		return step_without_rows(w, false);
+	}
+	if (!span->rows)
+		return step_without_rows(w, span->pending);
+	rule = kst_rows_find(span->rows, at);
+	if (!rule || rule->cfa == KSTRATA_CFA_NONE)
+		return step_without_rows(w, false);
+	if (unlikely(rule->cfa == KSTRATA_CFA_SIGNAL))
+		w->what |= KSTRATA_WALK_SIGNAL;
+	return step_by_rule(w, rule, span->rows->aux);
+}
+
+/*
+ * Bound: max frames, each a look-up and a step of a few words. Steps only ever move
+ * outwards, but for those across a signal frame.
+ */
+static u8 walk_all(struct walk *w)
+{
+	u8 reason;
+	u64 at;
+
+	if (unlikely(!user_is_there(w))) {
+		note(w, &at);
+		reason = KSTRATA_REASON_FAULT;
+	} else {
+		pagefault_disable();
+		do
+			reason = step(w);
+		while (!reason && w->n < w->max);
+		pagefault_enable();
+	}
+	if (!reason)
+		return KSTRATA_REASON_DEPTH;
+	if (reason == KSTRATA_REASON_FAULT && w->l &&
+	    kst_lookup_mapped(w->l, w->fault))
+		return KSTRATA_REASON_NOT_RESIDENT;
+	return reason;
+}
+
+/* 32-bit code: all by frame pointers, then look-ups. */
+static void walk32(struct walk *w, struct kstrata_sample *rec)
+{
+	u16 i;
+
+	w->n = kst_stack_user32(w->regs, w->out, w->max, &rec->user_reason);
+	w->by_fp = w->n - 1;
+	if (!w->l)
+		return;
+	for (i = 0; i < w->n; i++) {
+		const struct kst_span *span =
+			kst_lookup_span(w->l, w->out[i] - !!i);
+
+		w->out[i] += span ? span->base - span->start :
+				    KSTRATA_FRAME_NOWHERE;
+		w->full += span && span->full;
+	}
+}
+
+void kst_unwind_user(struct pt_regs *regs, struct kst_objects *o,
+		     struct kstrata_ring_producer *p, struct kstrata_sample *rec,
+		     u64 *out, u16 max)
+{
+	struct walk w = {
+		.regs = regs,
+		.end = TASK_SIZE_MAX - sizeof(u64) + 1,
+		.out = out,
+		.max = max,
+	};
+	struct kst_lookup l;
+
+	/*
+	 * The high bits tell the kinds of frames. Nothing runs there, but a
+	 * system call can be on its way there: sigreturn() and ptrace() set any
+	 * address.
+	 */
+	if (instruction_pointer(regs) & KSTRATA_FRAME_KIND) {
+		rec->user_reason = KSTRATA_REASON_BAD_FRAME;
+		return;
+	}
+	rec->lookup = kst_lookup_begin(&l, o, p, rec->hdr.time);
+	if (rec->lookup == KSTRATA_LOOKUP_DONE)
+		w.l = &l;
+	if (kst_regs_compat(regs)) {
+		walk32(&w, rec);
+	} else {
+		kst_frame_leaf(&w.f, instruction_pointer(regs),
+			       user_stack_pointer(regs),
+			       kst_regs_frame_pointer(regs));
+		rec->user_reason = walk_all(&w);
+	}
+	if (w.l)
+		kst_lookup_end(&l);
+	rec->nr_user = w.n;
+	rec->walk = w.what | (w.by_rows ? KSTRATA_WALK_ROWS : 0) |
+		    (w.by_fp ? KSTRATA_WALK_FP : 0);
+	WRITE_ONCE(p->frames_rows, p->frames_rows + w.by_rows);
+	WRITE_ONCE(p->frames_fp, p->frames_fp + w.by_fp);
+	if (unlikely(w.full))
+		WRITE_ONCE(p->raw_full, p->raw_full + w.full);
+}
