@@ -8,8 +8,10 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "symbol/reader.h"
+#include "symbol/vdso.h"
 #include "tables.h"
 
+#include <elf.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -90,8 +92,10 @@ static int work(enum reader_work kind, int fd, struct cfi_table *out,
 
 	*out = (struct cfi_table){ 0 };
 	*report = (struct cfi_report){ .rows = 7 };
-	if (kind != READER_ROWS || read(fd, what, sizeof(what) - 1) < 0)
+	if (kind != READER_ROWS || pread(fd, what, sizeof(what) - 1, 0) < 0)
 		return -EIO;
+	if (!memcmp(what, ELFMAG, SELFMAG))
+		return reader_work_cfi(kind, fd, out, report);
 	if (!strcmp(what, "none")) {
 		report->why = "there is nothing in it";
 		return -ENODATA;
@@ -313,6 +317,38 @@ static void test_liar(void **state)
 	end(&f);
 }
 
+/* The compiler has all that it needs in there. */
+static void test_compiles(void **state)
+{
+	static const char *const files[] = { "/bin/sh", "/proc/self/exe" };
+	struct fixture f;
+	int fd;
+
+	(void)state;
+	begin(&f, (struct reader_options){ 0 });
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		fd = open(files[i], O_RDONLY);
+		assert_true(fd >= 0);
+		assert_int_equal(reader_ask(f.reader, READER_ROWS, fd, 0,
+					    on_answer, &f), 0);
+		close(fd);
+		assert_int_equal(loop_run(f.loop), 0);
+		if (f.last.status)
+			fail_msg("%s: %s", files[i], f.last.report.why);
+		assert_true(f.last.report.rows > 100);
+		assert_true(f.first > 0);
+	}
+	fd = vdso_open(&(size_t){ 0 });
+	assert_true(fd >= 0);
+	assert_int_equal(reader_ask(f.reader, READER_ROWS, fd, 0, on_answer, &f),
+			 0);
+	close(fd);
+	assert_int_equal(loop_run(f.loop), 0);
+	assert_int_equal(f.last.status, 0);
+	assert_int_equal(stats_of(&f).started, 1);
+	end(&f);
+}
+
 /* Neither its CPU time nor waiting for nothing goes on for ever. */
 static void test_timeouts(void **state)
 {
@@ -420,6 +456,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_one_at_a_time),
 		cmocka_unit_test(test_breakdowns),
 		cmocka_unit_test(test_liar),
+		cmocka_unit_test(test_compiles),
 		cmocka_unit_test(test_timeouts),
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_backoff),
