@@ -190,7 +190,7 @@ static int on_end(void *userdata, uint32_t events)
 
 static int spawn(struct child *c, int theirs)
 {
-	char *argv[] = { (char *)"kstratad", (char *)READER_ARGUMENT, NULL };
+	char *argv[] = { (char *)READER_NAME, (char *)READER_ARGUMENT, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t pipe;

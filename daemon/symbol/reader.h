@@ -15,7 +15,8 @@
 #include "base/loop.h"
 #include "symbol/readerchild.h"
 
-/* The one argument of a process that is a child. */
+/* What a child is called, not to be taken for the daemon, and its one argument. */
+#define READER_NAME "kstrata-reader"
 #define READER_ARGUMENT "--reader"
 
 struct reader;

@@ -182,6 +182,7 @@ int readerchild_main(reader_work_fn work)
 	volunteer();
 	setpriority(PRIO_PROCESS, 0, 10);
 	memset(&hello, 0, sizeof(hello));
+	prctl(PR_SET_NAME, READER_NAME, 0, 0, 0);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return 1;
 	r = sandbox_enter(&limits);

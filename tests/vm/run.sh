@@ -6,7 +6,7 @@
 #   run.sh SERIES MODE     SERIES: as kernels.sh has them
 #
 # MODE accurate, objects: one CPU whose clock counts instructions, not the host's
-#      time. smp: two CPUs. matrix: two CPUs and the essentials, for many kernels.
+#      time. smp, rows: two CPUs. matrix: two CPUs and the essentials, for many kernels.
 #
 # Prints what the guest reported and "not ok" for what went wrong besides. Needs
 # a built user space (make userspace) and BUILD, its directory (default build).
@@ -34,7 +34,7 @@ accurate|objects)
 		-smp 1 -rtc base=2026-01-01,clock=vm
 	seconds=900
 	;;
-smp)
+smp|rows)
 	set -- -accel tcg,thread=multi -smp 2
 	seconds=600
 	;;
