@@ -26,7 +26,7 @@ mkdir -p "$dir"
 for source in "$top"/tests/vm/work/*.c; do
 	program=$dir/$(basename "$source" .c)
 	[ -z "$(find "$source" "$0" "$top"/tests/vm/work/*.h \
-		"$top/include/uapi/kstrata.h" \
+		"$top/include/uapi/kstrata.h" "$top/tests/rowmake.h" \
 		-newer "$program" 2>/dev/null || echo build)" ] && continue
 	# Static: it runs whatever the guest has. Frame pointers: the walk of
 	# user stacks follows them.

@@ -7,72 +7,12 @@
  *   objlimits         all of them
  *   objlimits spin    a program to sample: burns time for good
  */
-#include <elf.h>
 #include <linux/capability.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "objlog.h"
-
-/*
- * The smallest program: an ELF header, one segment, code that counts down and
- * exits. pad makes files differ.
- */
-static bool write_tiny(const char *path, uint32_t rounds)
-{
-	struct {
-		Elf64_Ehdr e;
-		Elf64_Phdr p;
-		uint8_t code[32];
-	} f = {
-		.e = {
-			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
-				     ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
-			.e_type = ET_EXEC,
-			.e_version = EV_CURRENT,
-			.e_entry = 0x400000 + sizeof(f.e) + sizeof(f.p),
-			.e_phoff = sizeof(f.e),
-			.e_ehsize = sizeof(f.e),
-			.e_phentsize = sizeof(f.p),
-			.e_phnum = 1,
-		},
-		.p = {
-			.p_type = PT_LOAD,
-			.p_flags = PF_R | PF_X,
-			.p_vaddr = 0x400000,
-			.p_paddr = 0x400000,
-			.p_filesz = sizeof(f),
-			.p_memsz = sizeof(f),
-			.p_align = 0x1000,
-		},
-	};
-	int fd;
-	bool ok;
-
-#if defined(__x86_64__)
-	/* mov $rounds,%ecx; 1: dec %ecx; jnz 1b; mov $60,%eax; syscall */
-	static const uint8_t code[] = { 0xb9, 0, 0, 0, 0, 0xff, 0xc9, 0x75, 0xfc,
-					0xb8, 60, 0, 0, 0, 0x0f, 0x05 };
-
-	memcpy(f.code, code, sizeof(code));
-	memcpy(f.code + 1, &rounds, 4);
-	f.e.e_machine = EM_X86_64;
-#elif defined(__aarch64__)
-	/* mov w1,lo; movk w1,hi,lsl 16; 1: subs w1,w1,1; b.ne 1b; exit(0) */
-	const uint32_t code[] = { 0x52800001 | (rounds & 0xffff) << 5,
-				  0x72a00001 | (rounds >> 16) << 5,
-				  0x71000421, 0x54ffffe1, 0x52800000,
-				  0xd2800ba8, 0xd4000001 };
-
-	memcpy(f.code, code, sizeof(code));
-	f.e.e_machine = EM_AARCH64;
-#endif
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
-	ok = fd >= 0 && write(fd, &f, sizeof(f)) == sizeof(f);
-	close(fd);
-	return ok;
-}
 
 /* ---- more objects than there is room for --------------------------------- */
 

@@ -7,6 +7,7 @@
 #ifndef KSTRATA_TESTS_VM_WORK_OBJLOG_H
 #define KSTRATA_TESTS_VM_WORK_OBJLOG_H
 
+#include <elf.h>
 #include <limits.h>
 #include <link.h>
 #include <sys/auxv.h>
@@ -64,6 +65,65 @@ static inline pid_t run(const char *path)
 	return pid;
 }
 
+/*
+ * The smallest program: an ELF header, one segment, code that counts down and
+ * exits. pad makes files differ.
+ */
+static inline bool write_tiny(const char *path, uint32_t rounds)
+{
+	struct {
+		Elf64_Ehdr e;
+		Elf64_Phdr p;
+		uint8_t code[32];
+	} f = {
+		.e = {
+			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
+				     ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+			.e_type = ET_EXEC,
+			.e_version = EV_CURRENT,
+			.e_entry = 0x400000 + sizeof(f.e) + sizeof(f.p),
+			.e_phoff = sizeof(f.e),
+			.e_ehsize = sizeof(f.e),
+			.e_phentsize = sizeof(f.p),
+			.e_phnum = 1,
+		},
+		.p = {
+			.p_type = PT_LOAD,
+			.p_flags = PF_R | PF_X,
+			.p_vaddr = 0x400000,
+			.p_paddr = 0x400000,
+			.p_filesz = sizeof(f),
+			.p_memsz = sizeof(f),
+			.p_align = 0x1000,
+		},
+	};
+	int fd;
+	bool ok;
+
+#if defined(__x86_64__)
+	/* mov $rounds,%ecx; 1: dec %ecx; jnz 1b; mov $60,%eax; syscall */
+	static const uint8_t code[] = { 0xb9, 0, 0, 0, 0, 0xff, 0xc9, 0x75, 0xfc,
+					0xb8, 60, 0, 0, 0, 0x0f, 0x05 };
+
+	memcpy(f.code, code, sizeof(code));
+	memcpy(f.code + 1, &rounds, 4);
+	f.e.e_machine = EM_X86_64;
+#elif defined(__aarch64__)
+	/* mov w1,lo; movk w1,hi,lsl 16; 1: subs w1,w1,1; b.ne 1b; exit(0) */
+	const uint32_t code[] = { 0x52800001 | (rounds & 0xffff) << 5,
+				  0x72a00001 | (rounds >> 16) << 5,
+				  0x71000421, 0x54ffffe1, 0x52800000,
+				  0xd2800ba8, 0xd4000001 };
+
+	memcpy(f.code, code, sizeof(code));
+	f.e.e_machine = EM_AARCH64;
+#endif
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+	ok = fd >= 0 && write(fd, &f, sizeof(f)) == sizeof(f);
+	close(fd);
+	return ok;
+}
+
 /* ---- what the rings say ------------------------------------------------- */
 
 #define FRAMES 8
@@ -73,6 +133,8 @@ struct seen {
 	uint32_t pid;
 	uint8_t lookup;
 	uint8_t nr;		/* of the first user frames */
+	uint8_t reason;		/* of the user stack */
+	uint8_t walk;
 	bool user;
 	bool kthread;
 	uint64_t frames[FRAMES];
@@ -89,12 +151,20 @@ struct met {
 	char path[KSTRATA_OBJECT_PATH_MAX];
 };
 
+/* Its rows are asked for again. */
+struct wanted {
+	uint64_t time;
+	uint32_t id;
+};
+
 struct log {
 	struct session s;
 	struct seen *seen;
 	size_t nr_seen;
 	struct met *met;
 	size_t nr_met;
+	struct wanted *wanted;
+	size_t nr_wanted;
 	bool unsound;
 };
 
@@ -114,6 +184,18 @@ static inline void note_object(struct log *log, const struct kstrata_object *o)
 	const char *path = (const char *)o + o->path_offset;
 	struct met *m;
 
+	if (o->hdr.flags & KSTRATA_OBJECT_WANTED) {
+		log->wanted = grown(log->wanted, log->nr_wanted,
+				    sizeof(*log->wanted));
+		log->wanted[log->nr_wanted++] = (struct wanted){
+			.time = o->hdr.time,
+			.id = o->id,
+		};
+		if (o->hdr.flags != KSTRATA_OBJECT_WANTED ||
+		    o->hdr.size != sizeof(*o) || o->path_bytes || o->ino)
+			log->unsound = true;
+		return;
+	}
 	log->met = grown(log->met, log->nr_met, sizeof(*m));
 	m = &log->met[log->nr_met++];
 	*m = (struct met){
@@ -153,6 +235,8 @@ static inline void note(const struct kstrata_record *r, void *userdata)
 		.time = r->time,
 		.pid = sample->pid,
 		.lookup = sample->lookup,
+		.reason = sample->user_reason,
+		.walk = sample->walk,
 		.user = r->flags & KSTRATA_SAMPLE_USER,
 		.kthread = r->flags & KSTRATA_SAMPLE_KTHREAD,
 		.nr = sample->nr_user < FRAMES ? sample->nr_user : FRAMES,
@@ -177,15 +261,22 @@ static inline void nap_ms(int ms)
 	nanosleep(&ts, NULL);
 }
 
-static inline void log_begin(struct log *log, uint32_t objects)
+static inline void log_begin_with(struct log *log, uint32_t objects,
+				  uint32_t rows_kb)
 {
 	struct kstrata_setup setup = setup_of(997, 1u << 20);
 
 	memset(log, 0, sizeof(*log));
 	setup.flags = KSTRATA_SETUP_OBJECTS;
 	setup.objects = objects;
+	setup.rows_kb = rows_kb;
 	session_begin(&log->s, setup);
 	toggle(log->s.fd, KSTRATA_IOC_START);
+}
+
+static inline void log_begin(struct log *log, uint32_t objects)
+{
+	log_begin_with(log, objects, 0);
 }
 
 static inline uint32_t id_of(uint64_t frame)
@@ -319,6 +410,7 @@ static inline void log_end(struct log *log)
 	session_end(&log->s);
 	free(log->seen);
 	free(log->met);
+	free(log->wanted);
 }
 
 /* ---- the ioctl ----------------------------------------------------------- */
