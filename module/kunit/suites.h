@@ -29,6 +29,7 @@ extern struct kunit_suite kst_filter_suite;
 extern struct kunit_suite kst_objects_suite;
 extern struct kunit_suite kst_period_suite;
 extern struct kunit_suite kst_ring_suite;
+extern struct kunit_suite kst_rows_suite;
 extern struct kunit_suite kst_stack_suite;
 extern struct kunit_suite kst_unwind_suite;
 

@@ -81,12 +81,14 @@ check "the module loads" insmod /kstrata.ko
 run "hostile clients" hostile "$(scaled 25)" "$SEED"
 run "storm of tasks" storm "$(scaled 15)"
 run "fuzz" fuzz "$(scaled 30)" "$SEED"
+run "wild rows" wildrows "$(scaled 15)" "$SEED"
 run "netlink fuzz" genlfuzz "$SEED" "$(scaled 5000)"
 
 rm -f /tmp/storm-over
 hotplug_storm &
 run "hostile clients, CPUs come and go" hostile "$(scaled 25)" "$SEED"
 run "storm of tasks, CPUs come and go" storm "$(scaled 20)"
+run "wild rows, CPUs come and go" wildrows "$(scaled 15)" $((SEED + 1))
 run "fuzz, CPUs come and go" fuzz "$(scaled 15)" $((SEED + 1))
 : >/tmp/storm-over
 wait

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "../../rowmake.h"
 #include "session.h"
 
 /* No path of ours has nearly as many places that can fail. */
@@ -105,6 +106,31 @@ static void at_sampled(void)
 	toggle(s.fd, KSTRATA_IOC_STOP);
 	fd = dup(s.fd);
 	session_end(&s);
+}
+
+/* Rows for it; made before any fault. In a page, and in many. */
+static void *table;
+static size_t table_bytes;
+
+static void at_rows(uint32_t rows)
+{
+	uint64_t seed = 1;
+
+	at_sampled();
+	free(table);
+	table = rowmake_wild(&seed, ROWMAKE_NATIVE, 0, 1 << 20, rows, &table_bytes);
+	if (!table)
+		exit(1);
+}
+
+static void at_few_rows(void)
+{
+	at_rows(2);
+}
+
+static void at_many_rows(void)
+{
+	at_rows(20000);
 }
 
 static void at_loading(void)
@@ -212,6 +238,18 @@ static long do_object(void)
 	if (!r)
 		close(get.fd);
 	return r;
+}
+
+static long do_rows(void)
+{
+	struct kstrata_rows u = {
+		.size = sizeof(u),
+		.id = object_id,
+		.bytes = (uint32_t)table_bytes,
+		.table = (uintptr_t)table,
+	};
+
+	return ioctl(fd, KSTRATA_IOC_ROWS, &u);
 }
 
 static long do_map(off_t offset, size_t bytes, int prot)
@@ -425,6 +463,8 @@ static const struct path {
 	  { ENOMEM, EFAULT } },
 	{ "STOP", at_running, do_stop, end, { EFAULT } },
 	{ "OBJECT", at_sampled, do_object, end, { ENOMEM, EFAULT } },
+	{ "ROWS, few", at_few_rows, do_rows, end, { ENOMEM, EFAULT } },
+	{ "ROWS, many", at_many_rows, do_rows, end, { ENOMEM, EFAULT } },
 	{ "mmap of the consumer's page", at_ready, do_map_consumer, end_map,
 	  { ENOMEM, EAGAIN } },
 	{ "mmap of the ring", at_ready, do_map_ring, end_map,

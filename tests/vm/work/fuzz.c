@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "../../rowmake.h"
 #include "session.h"
 
 #define PROCESSES	4
@@ -94,6 +95,8 @@ static void fuzz_setup(int fd)
 
 	u.flags = (uint32_t)(chance() % 16);
 	u.objects = chance() % 2 ? 0 : 1u << (6 + chance() % 8);
+	if (u.flags & KSTRATA_SETUP_OBJECTS && chance() % 2)
+		u.rows_kb = (uint32_t)(chance() % 500);
 	u.user_depth = (uint16_t)(chance() % 256);
 	u.kernel_depth = (uint16_t)(chance() % 128);
 	u.watermark_bytes = (uint32_t)(chance() % u.ring_bytes);
@@ -156,6 +159,32 @@ static void fuzz_object(int fd)
 		if (g.fd > FDS + 8 && g.fd < 1024)
 			close(g.fd);
 	}
+}
+
+static void fuzz_rows(int fd)
+{
+	struct kstrata_rows u = {
+		.size = sizeof(u),
+		.flags = chance() % 8 == 0 ? KSTRATA_ROWS_NONE : 0,
+		.id = (uint32_t)(chance() % 4 ? 2 + chance() % 2 : chance() % 4200),
+	};
+	uint64_t seed = chance();
+	size_t bytes = 0;
+	void *table = NULL;
+
+	if (!u.flags)
+		table = rowmake_wild(&seed, ROWMAKE_NATIVE, chance() % 4 ? 0 : edge(),
+				     1 + (uint32_t)(chance() % 100000),
+				     1 + (uint32_t)(chance() % 300), &bytes);
+	if (table && chance() % 3 == 0)
+		spoil(table, chance() % 2 ? bytes :
+					    sizeof(struct kstrata_rows_table));
+	u.bytes = (uint32_t)bytes;
+	u.table = (uintptr_t)table;
+	if (chance() % 4 == 0)
+		spoil(&u, sizeof(u));
+	succeeded += !ioctl(fd, KSTRATA_IOC_ROWS, place(&u, sizeof(u)));
+	free(table);
 }
 
 static void fuzz_any(int fd)
@@ -235,7 +264,7 @@ static void fuzz(int *fds, int64_t until)
 		int *fd = &fds[chance() % FDS];
 
 		calls++;
-		switch (chance() % 16) {
+		switch (chance() % 18) {
 		case 0:
 			close(*fd);
 			*fd = open(KSTRATA_DEVICE,
@@ -253,6 +282,7 @@ static void fuzz(int *fds, int64_t until)
 			if (chance() % 8 == 0)
 				sched_yield();
 			break;
+		case 16: case 17: fuzz_rows(*fd); break;
 		}
 	}
 	printf("# fuzz: %llu calls, %llu of them succeeded\n",
