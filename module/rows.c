@@ -119,13 +119,14 @@ static void bound_retired(struct kst_rowset *set)
 	set->retired = 0;
 }
 
-static int by_met(void *priv, kst_list_item *a, kst_list_item *b)
+static int by_met(void *priv, const struct list_head *a, const struct list_head *b)
 {
 	u64 x = list_entry(a, struct kst_rows, list)->met;
 	u64 y = list_entry(b, struct kst_rows, list)->met;
 
 	return x == y ? 0 : x < y ? -1 : 1;
 }
+KST_LIST_CMP(by_met)
 
 /*
  * Drop rows of those not met for longest until what is held and so much more fit.
@@ -143,7 +144,7 @@ static u32 make_room(struct kst_rowset *set, size_t cost)
 		kst_objtable_last_met(set->table, rows->id, &rows->met);
 		cond_resched();
 	}
-	list_sort(NULL, &set->list, by_met);
+	kst_list_sort(&set->list, by_met);
 	list_for_each_entry_safe(rows, next, &set->list, list) {
 		if (set->held + cost <= set->cap)
 			break;

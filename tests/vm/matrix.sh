@@ -36,7 +36,7 @@ cycles()
 note "$(uname -srvm)"
 check "the module loads" insmod /kstrata.ko
 # The exit code 1 has been told why.
-for program in abuse "abuse hotplug" sampler genl objects objlimits "shares 5"; do
+for program in abuse "abuse hotplug" sampler genl objects objlimits rows "shares 5"; do
 	$program >&3
 	rc=$?
 	[ $rc -le 1 ] || not_ok "$program ends" "exit code $rc"

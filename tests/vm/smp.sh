@@ -15,6 +15,7 @@ check "the module loads" insmod /kstrata.ko
 abuse >&3 || note "abuse failed"
 objects >&3 || note "objects failed"
 objlimits >&3 || note "objlimits failed"
+rows >&3 || note "rows failed"
 abuse hotplug >&3 || note "abuse hotplug failed"
 for program in genl "genlfuzz 1 5000"; do
 	$program >&3
