@@ -187,7 +187,8 @@ static void set_loc(struct program *p)
 				     p->run->section);
 	uint64_t next = p->offset + (vaddr - p->vaddr);
 
-	if (p->b.bad || p->initial || next < p->at) {
+	if (p->b.bad || p->initial || (int64_t)(vaddr - p->vaddr) < 0 ||
+	    next < p->at) {
 		p->b.bad = true;
 		return;
 	}

@@ -291,6 +291,8 @@ int rowtable_finish(struct rowtable *t, uint16_t machine, uint8_t aux,
 
 	if (!r && !t->nr_rows)
 		r = -ENODATA;
+	if (!r && t->end >> KSTRATA_FRAME_OFFSET_BITS)
+		r = -EFBIG;
 	if (!r)
 		r = order_rules(t, &place);
 	if (r < 0)
