@@ -26,7 +26,7 @@ export KSTRATA_TESTS_STARTED="$started"
 FIRST="deps build"
 # These two run side by side: what uses one CPU at a time, mostly, and guests that
 # use two.
-HOST="lint build-clang unit unit-asan unit-tsan unwind-rows dkms module serve web
+HOST="lint build-clang unit unit-asan unit-tsan fuzz unwind-rows dkms module serve web
 	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects bench-smoke kunit"
 GUESTS="debug-kernel vm-6.12-smp vm-6.1-smp vm-5.10 vm-6.12-rt vm-7.3 vm-arm64
 	torture races"
@@ -100,6 +100,12 @@ step_unit_tsan()
 	expect "the race builds with ThreadSanitizer" make BUILD=build/tsan \
 		SANITIZE=thread build/tsan/unit/test_ring &&
 		TSAN_OPTIONS=halt_on_error=1 run_unit build/tsan
+}
+
+# Files from strangers, the same ones every time.
+step_fuzz()
+{
+	sh tests/fuzz/run.sh
 }
 
 # What the compiler of unwind rows makes of every file of this machine.
