@@ -97,8 +97,10 @@ bool shadow_step(struct shadow *s, enum kind kind, uint64_t sp, struct tracee *t
 			left->n = 0;
 		s->current = now;
 		/* Its maker has put there what its function returns to. */
-		if (k->kind == STACK_COROUTINE && !k->n)
+		if (k->kind == STACK_COROUTINE && !k->n) {
 			push_slot(k, t);
+			k->entries[0].planted = true;
+		}
 		leapt = true;
 	} else if (kind == KIND_POP && k->n && k->entries[k->n - 1].slot == sp &&
 		   !k->entries[k->n - 1].signal && t->regs.rsp == sp + 8) {
@@ -131,12 +133,13 @@ void shadow_signal(struct shadow *s, uint64_t pc, struct tracee *t)
 }
 
 size_t shadow_frames(const struct shadow *s, const struct tracee *t,
-		     uint64_t *frames, size_t max)
+		     uint64_t *frames, size_t max, bool *planted)
 {
 	const struct stack *k = &s->stacks[s->current];
 	size_t n = 0, depth = k->n;
 	bool leaf = true;
 
+	*planted = false;
 	if (max)
 		frames[n++] = t->regs.rip;
 	while (depth && n < max) {
@@ -146,6 +149,7 @@ size_t shadow_frames(const struct shadow *s, const struct tracee *t,
 		if (!(e->signal && leaf && t->regs.rsp > e->slot))
 			frames[n++] = e->ret;
 		leaf = false;
+		*planted = e->planted;
 		if (!e->signal)
 			continue;
 		if (n < max)

@@ -13,6 +13,7 @@ struct entry {
 	uint64_t slot;		/* its address */
 	uint64_t ret;
 	bool popped;		/* it is in a register for a while (vfork) */
+	bool planted;		/* no call has put it there, but who made the stack */
 	bool signal;		/* of a handler: beyond it is what was interrupted */
 	uint64_t pc;		/* signal: where */
 	size_t from;		/* ... in which stack */
@@ -53,9 +54,12 @@ void shadow_add_stack(struct shadow *s, enum stack_kind kind, uint64_t base,
 bool shadow_step(struct shadow *s, enum kind kind, uint64_t sp, struct tracee *t);
 /* A signal's handler is about to run; pc is where it came. */
 void shadow_signal(struct shadow *s, uint64_t pc, struct tracee *t);
-/* PC, then the return addresses up to the outermost; how many (at most max). */
+/*
+ * PC, then the return addresses up to the outermost; how many (at most max).
+ * *planted: the outermost is where the function of a coroutine returns to.
+ */
 size_t shadow_frames(const struct shadow *s, const struct tracee *t,
-		     uint64_t *frames, size_t max);
+		     uint64_t *frames, size_t max, bool *planted);
 /* The same, for a child that starts where its parent is. */
 void shadow_copy(struct shadow *to, const struct shadow *from);
 void shadow_release(struct shadow *s);

@@ -219,7 +219,7 @@ static void count(const char *kind, const char *where)
 static bool pardoned(const char *kind)
 {
 	return strcmp(kind, "no-rows") == 0 || strcmp(kind, "switch") == 0 ||
-	       opt.frame_pointers;
+	       strcmp(kind, "coroutine") == 0 || opt.frame_pointers;
 }
 
 static void settle(const char *kind, const char *where)
@@ -310,8 +310,9 @@ static void compare(struct thread *th)
 	const char *kind;
 	size_t nt, no, same;
 	uint8_t reason;
+	bool planted;
 
-	nt = shadow_frames(&th->shadow, t, truth, FRAMES_MAX);
+	nt = shadow_frames(&th->shadow, t, truth, FRAMES_MAX, &planted);
 	no = walker_walk(run.walker, t, ours, FRAMES_MAX, &reason);
 	run.compared++;
 	if (opt.second_every && run.compared % opt.second_every == 0) {
@@ -341,6 +342,9 @@ static void compare(struct thread *th)
 	else if (same && !walker_covers(run.walker, t,
 					truth[same - 1] - (same > 1)))
 		kind = "no-rows";
+	else if (same == nt && planted)
+		/* That it is the outermost, glibc 2.36 does not say. */
+		kind = "coroutine";
 	else if (same == no)
 		kind = walker_reason(reason);
 	else

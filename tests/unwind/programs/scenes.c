@@ -346,33 +346,11 @@ FUNC static void handler_jumps(int signal)
 	siglongjmp(out, 1);
 }
 
-FUNC static void handler_traps(int signal, siginfo_t *info, void *context)
-{
-	ucontext_t *u = context;
-
-	(void)info;
-	handler_inner(signal);
-#if defined(__x86_64__)
-	u->uc_mcontext.gregs[REG_RIP] += 2;
-#elif defined(__aarch64__)
-	u->uc_mcontext.pc += 4;
-#endif
-	STAY();
-}
-
 static void on(int signal, void (*handler)(int), int flags)
 {
 	struct sigaction act = { .sa_flags = flags };
 
 	act.sa_handler = handler;
-	sigaction(signal, &act, NULL);
-}
-
-static void on_trap(int signal, int flags)
-{
-	struct sigaction act = { .sa_flags = flags | SA_SIGINFO };
-
-	act.sa_sigaction = handler_traps;
 	sigaction(signal, &act, NULL);
 }
 
@@ -409,9 +387,9 @@ FUNC static void scene_altstack(void)
 /* Where the interrupted instruction is a function's first. */
 FUNC static void scene_trap(void)
 {
-	on_trap(SIGILL, 0);
-	on_trap(SIGTRAP, 0);
-	sink += asm_trap_first();
+	on(SIGILL, handler_jumps, 0);
+	if (!sigsetjmp(out, 1))
+		sink += asm_trap_first();
 	STAY();
 }
 
