@@ -32,6 +32,8 @@ typedef int kst_leaf_fn(void *ctx, unsigned int reg, __u64 *value);
 					 * address; all registers are known */
 #define KST_FRAME_FP	(1u << 1)	/* fp is known */
 #define KST_FRAME_LOW	(1u << 2)	/* sp is no more than a lower bound */
+#define KST_FRAME_NEAR	(1u << 3)	/* the leaf's caller: scratch registers may be
+					 * as they were there */
 
 /**
  * struct kst_frame - where a walk is
@@ -39,7 +41,8 @@ typedef int kst_leaf_fn(void *ctx, unsigned int reg, __u64 *value);
  * @sp:		stack pointer: what lies below has been left behind
  * @fp:		frame pointer
  * @aux:	value of the register @aux_reg
- * @saved:	LEAF, below a signal frame: address of the saved registers, else 0
+ * @saved:	LEAF or NEAR, below a signal frame: address of the saved registers,
+ *		else 0
  * @aux_reg:	number of a register, KSTRATA_ROWS_AUX_NONE: of none
  * @flags:	KST_FRAME_*
  */
@@ -147,6 +150,14 @@ KST_INLINE unsigned int kst_saved_slot(unsigned int reg, int machine)
 	return KST_SAVED_NONE;
 }
 
+/* Is it one that functions need not leave as they found it? */
+KST_INLINE int kst_reg_scratch(unsigned int reg, int machine)
+{
+	/* x86-64: all but rbx, rbp, rsp and r12 to r15. */
+	return machine == KST_ARM64 ? reg < 18 :
+		reg < 12 && reg != 3 && reg != 6 && reg != 7;
+}
+
 /* The value of a register in this frame; BAD_RULE: not known, FAULT: unreadable. */
 KST_INLINE __u8 kst_unwind_reg(const struct kst_frame *f, unsigned int reg,
 			       __u64 *value, int machine, kst_read_fn *read,
@@ -166,8 +177,14 @@ KST_INLINE __u8 kst_unwind_reg(const struct kst_frame *f, unsigned int reg,
 	}
 	if (!(f->flags & KST_FRAME_LEAF)) {
 		*value = f->aux;
-		return reg == f->aux_reg && reg != KSTRATA_ROWS_AUX_NONE ?
-			KSTRATA_REASON_NONE : KSTRATA_REASON_BAD_RULE;
+		if (reg == f->aux_reg && reg != KSTRATA_ROWS_AUX_NONE)
+			return KSTRATA_REASON_NONE;
+		/*
+		 * Who finds its frame by a scratch register across a call knows that
+		 * the callee leaves it alone: openssl's assembly does.
+		 */
+		if (!(f->flags & KST_FRAME_NEAR) || !kst_reg_scratch(reg, machine))
+			return KSTRATA_REASON_BAD_RULE;
 	}
 	if (!f->saved)
 		return leaf(ctx, reg, value) ? KSTRATA_REASON_NONE :
@@ -368,7 +385,9 @@ KST_INLINE __u8 kst_unwind_rule(struct kst_frame *f, const struct kstrata_rule *
 	} else {
 		reason = kst_unwind_save(f, &rule->fp, to.sp, &to.fp, machine, read,
 					 leaf, ctx);
-		if (reason == KSTRATA_REASON_FAULT)
+		/* Past its pop, GCC still has it where FP, restored, points. */
+		if (reason == KSTRATA_REASON_FAULT &&
+		    rule->fp.how == KSTRATA_SAVE_AT_CFA)
 			return reason;
 		to.flags = reason ? 0 : KST_FRAME_FP;
 	}
@@ -379,10 +398,15 @@ KST_INLINE __u8 kst_unwind_rule(struct kst_frame *f, const struct kstrata_rule *
 		else
 			reason = kst_unwind_save(f, &rule->aux, to.sp, &to.aux,
 						 machine, read, leaf, ctx);
-		if (reason == KSTRATA_REASON_FAULT)
+		if (reason == KSTRATA_REASON_FAULT &&
+		    rule->aux.how == KSTRATA_SAVE_AT_CFA)
 			return reason;
 		if (!reason)
 			to.aux_reg = aux;
+	}
+	if (f->flags & KST_FRAME_LEAF) {
+		to.saved = f->saved;
+		to.flags |= KST_FRAME_NEAR;
 	}
 	*f = to;
 	return KSTRATA_REASON_NONE;

@@ -74,20 +74,16 @@ static bool alive(struct entry *e, struct tracee *t)
 	return tracee_read(t, e->slot, &word, sizeof(word)) && word == e->ret;
 }
 
-static size_t forget_dead(struct stack *k, struct tracee *t)
+static void forget_dead(struct stack *k, struct tracee *t)
 {
-	size_t n = k->n;
-
 	while (k->n && !alive(&k->entries[k->n - 1], t))
 		k->n--;
-	return n - k->n;
 }
 
-bool shadow_step(struct shadow *s, enum kind kind, uint64_t sp, struct tracee *t)
+void shadow_step(struct shadow *s, enum kind kind, uint64_t sp, struct tracee *t)
 {
 	size_t now = stack_of(s, t->regs.rsp);
 	struct stack *k = &s->stacks[now];
-	bool leapt = false;
 
 	if (now != s->current) {
 		struct stack *left = &s->stacks[s->current];
@@ -101,16 +97,13 @@ bool shadow_step(struct shadow *s, enum kind kind, uint64_t sp, struct tracee *t
 			push_slot(k, t);
 			k->entries[0].planted = true;
 		}
-		leapt = true;
 	} else if (kind == KIND_POP && k->n && k->entries[k->n - 1].slot == sp &&
 		   !k->entries[k->n - 1].signal && t->regs.rsp == sp + 8) {
 		k->entries[k->n - 1].popped = true;
 	}
-	if (forget_dead(k, t) && kind != KIND_RET && t->regs.rsp > sp + 8)
-		leapt = true;
+	forget_dead(k, t);
 	if (kind == KIND_CALL)
 		push_slot(k, t);
-	return leapt;
 }
 
 void shadow_signal(struct shadow *s, uint64_t pc, struct tracee *t)

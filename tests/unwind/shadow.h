@@ -49,9 +49,9 @@ void shadow_add_stack(struct shadow *s, enum stack_kind kind, uint64_t base,
 		      uint64_t bytes);
 /*
  * One instruction of this kind has been executed; sp was SP before it, t is the state
- * after it. True: SP has left what it was in other than by a return.
+ * after it.
  */
-bool shadow_step(struct shadow *s, enum kind kind, uint64_t sp, struct tracee *t);
+void shadow_step(struct shadow *s, enum kind kind, uint64_t sp, struct tracee *t);
 /* A signal's handler is about to run; pc is where it came. */
 void shadow_signal(struct shadow *s, uint64_t pc, struct tracee *t);
 /*

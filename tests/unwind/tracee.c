@@ -59,17 +59,18 @@ static void read_maps(struct tracee *t)
 	}
 	while (fgets(line, sizeof(line), f)) {
 		struct mapping m = { 0 };
-		unsigned long start, end, offset;
+		unsigned long start, end, offset, inode;
 		char perms[8];
 		int name = 0;
 
-		if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %n", &start, &end, perms,
-			   &offset, &name) < 4)
+		if (sscanf(line, "%lx-%lx %7s %lx %*s %lu %n", &start, &end, perms,
+			   &offset, &inode, &name) < 5)
 			continue;
 		line[strcspn(line, "\n")] = '\0';
 		m.start = start;
 		m.end = end;
 		m.offset = offset;
+		m.inode = inode;
 		m.exec = perms[2] == 'x';
 		snprintf(m.path, sizeof(m.path), "%.255s", name ? line + name : "");
 		m.anonymous = m.path[0] != '/';
@@ -145,7 +146,7 @@ enum kind instruction_kind(const uint8_t *code, size_t bytes)
 
 		/* Prefixes, REX among them. */
 		if (b == 0x66 || b == 0xf2 || b == 0xf3 || b == 0x2e || b == 0x3e ||
-		    b == 0x26 || b == 0x36 || b == 0x64 || b == 0x65 ||
+		    b == 0x26 || b == 0x36 || b == 0x64 || b == 0x65 || b == 0x67 ||
 		    (b & 0xf0) == 0x40) {
 			i++;
 			continue;

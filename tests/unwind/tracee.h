@@ -16,6 +16,7 @@ struct mapping {
 	uint64_t start;
 	uint64_t end;
 	uint64_t offset;	/* in its file */
+	uint64_t inode;
 	bool exec;
 	bool anonymous;
 	char path[256];

@@ -141,10 +141,14 @@ size_t walker_walk(struct walker *w, struct tracee *t, uint64_t *frames, size_t 
 
 		frames[n++] = f.pc;
 		rule = rule_of(w, t, kst_frame_place(&f), &aux);
+		*reason = KST_CODE_SILENT;
 		if (rule && rule->cfa != KSTRATA_CFA_NONE)
 			*reason = kst_unwind_rule(&f, rule, aux, KST_X86_64,
 						  read_word, leaf_register, t);
-		else
+		else if (f.flags & KST_FRAME_LEAF)
+			*reason = kst_unwind_code(&f, KST_X86_64, read_word,
+						  leaf_register, t);
+		if (*reason == KST_CODE_SILENT)
 			*reason = kst_unwind_fp(&f, KST_X86_64, read_word, t);
 		if (*reason)
 			break;

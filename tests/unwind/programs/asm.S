@@ -47,16 +47,16 @@ FUNCTION(asm_pushes)
 	.cfi_endproc
 END(asm_pushes)
 
-/* The CFA from %r13, which is saved; the stack aligned to 128; %rbp clobbered. */
+/* The CFA from %rbx, which is saved; the stack aligned to 128; %rbp clobbered. */
 FUNCTION(asm_base)
 	.cfi_startproc
 	LAND
 	mov	%rsp, %rax
 	.cfi_def_cfa_register %rax
-	push	%r13
-	.cfi_offset %r13, -16
-	mov	%rax, %r13
-	.cfi_def_cfa_register %r13
+	push	%rbx
+	.cfi_offset %rbx, -16
+	mov	%rax, %rbx
+	.cfi_def_cfa_register %rbx
 	push	%rbp
 	.cfi_offset %rbp, -24
 	sub	$300, %rsp
@@ -65,12 +65,12 @@ FUNCTION(asm_base)
 	mov	%rdi, %rax
 	mov	%rsi, %rdi
 	call	*%rax
-	mov	-16(%r13), %rbp
+	mov	-16(%rbx), %rbp
 	.cfi_restore %rbp
-	mov	%r13, %rdx
+	mov	%rbx, %rdx
 	.cfi_def_cfa_register %rdx
-	mov	-8(%rdx), %r13
-	.cfi_restore %r13
+	mov	-8(%rdx), %rbx
+	.cfi_restore %rbx
 	mov	%rdx, %rsp
 	.cfi_def_cfa_register %rsp
 	ret
