@@ -105,6 +105,12 @@ $(BUILD)/unwind/oracle: $(wildcard tests/unwind/oracle*.[ch]) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c %.a,$^) $(LIBS)
 
+$(BUILD)/unwind/step: $(patsubst %,tests/unwind/%.c,step shadow tracee walk second) \
+		$(wildcard tests/unwind/*.h tests/unwind/programs/*.h include/kstrata/*.h) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(ALL_CFLAGS) -Itests/unwind $(ALL_LDFLAGS) -o $@ \
+		$(filter %.c,$^) $(LIBRARY) $(LIBS) -ldw
+
 $(BUILD)/unwind/findelf: tests/unwind/findelf.c
 	@mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<

@@ -26,13 +26,17 @@ export KSTRATA_TESTS_STARTED="$started"
 FIRST="deps build"
 # These two run side by side: what uses one CPU at a time, mostly, and guests that
 # use two.
+<<<<<<< Updated upstream
 HOST="lint build-clang unit unit-asan unit-tsan fuzz unwind-rows dkms module serve web
+=======
+HOST="lint build-clang unit unit-asan unit-tsan unwind-rows unwind-step dkms module serve web
+>>>>>>> Stashed changes
 	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects bench-smoke kunit"
 GUESTS="debug-kernel vm-6.12-smp vm-6.1-smp vm-5.10 vm-6.12-rt vm-7.3 vm-arm64
 	torture races"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
-NEED_BUILD="unit unit-asan unwind-rows serve web vm-6.12-smp vm-6.1-smp
+NEED_BUILD="unit unit-asan unwind-rows unwind-step serve web vm-6.12-smp vm-6.1-smp
 	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-5.10 vm-6.12-rt
 	vm-7.3 bench-smoke quickstart"
 
@@ -112,6 +116,12 @@ step_fuzz()
 step_unwind_rows()
 {
 	sh tests/unwind/oracle.sh
+}
+
+# Our walk of stacks at each instruction of programs whose stacks are known.
+step_unwind_step()
+{
+	sh tests/unwind/step.sh
 }
 
 step_module()

@@ -3,8 +3,8 @@
 #
 # Build the programs whose stacks are known, in many ways, and print their names.
 #
-#   build.sh          BUILD/unwind/NAME, for this machine
-#   build.sh arm64    BUILD/unwind-arm64/NAME
+#   build.sh          BUILD/unwind/programs/NAME, for this machine
+#   build.sh arm64    BUILD/unwind/programs-arm64/NAME
 
 set -eu
 
@@ -23,6 +23,10 @@ programs()
 	for o in 0 1 2 3; do
 		for cc in gcc clang; do
 			echo "scenes-$cc-O$o-nofp $cc $c -O$o $nofp $scenes"
+		done
+	done
+	for o in 0 2; do
+		for cc in gcc clang; do
 			echo "scenes-$cc-O$o-fp $cc $c -O$o $fp $scenes"
 		done
 	done
@@ -39,10 +43,8 @@ programs()
 	echo "scenes-musl-O2-static musl-gcc $c -O2 $nofp -static $scenes"
 	echo "scenes-musl-O2-static-pie musl-gcc $c -O2 $nofp -fPIE -static-pie $scenes"
 	echo "scenes-musl-O0-fp-static musl-gcc $c -O0 $fp -static $scenes"
-	for cc in g++ clang++; do
-		echo "throw-$cc-O0 $cc -std=c++17 $warn -O0 $throw"
-		echo "throw-$cc-O2 $cc -std=c++17 $warn -O2 $throw"
-	done
+	echo "throw-g++-O0 g++ -std=c++17 $warn -O0 $throw"
+	echo "throw-clang++-O2 clang++ -std=c++17 $warn -O2 $throw"
 	echo "throw-g++-O2-static g++ -std=c++17 $warn -O2 -static $throw"
 	echo "crypto gcc $c -O2 $src/crypto.c -ldl"
 	echo "rusty rustc --edition 2021 -D warnings -C opt-level=2 $src/rusty.rs"
@@ -65,28 +67,34 @@ scenes="$src/scenes.c $src/asm.S -lpthread"
 throw="$src/throw.cc"
 case ${1:-amd64} in
 amd64)
-	dir=$build/unwind
+	dir=$build/unwind/programs
 	list=programs
 	;;
 arm64)
-	dir=$build/unwind-arm64
+	dir=$build/unwind/programs-arm64
 	list=programs_arm64
 	;;
 esac
 
 mkdir -p "$dir"
-export GOCACHE="$dir/.go-cache" GO111MODULE=off CGO_ENABLED=0 dir
-# Linking makes little use of a second CPU, compiling small files none.
-$list | while read -r name command; do
-	[ -n "$(find "$src" "$0" -newer "$dir/$name" 2>/dev/null || echo build)" ] ||
-		continue
-	case $command in
-	"go "*) echo "go build -o $dir/$name.tmp ${command#go build }" ;;
-	*) echo "$command -o $dir/$name.tmp" ;;
-	esac
-	echo "$dir/$name"
+export GOCACHE="$dir/.go-cache" GO111MODULE=off CGO_ENABLED=0
+
+# "COMMAND NAME" in two lines, of those that are not there or older than their source.
+stale()
+{
+	$list | while read -r name command; do
+		[ -n "$(find "$src" "$0" -newer "$dir/$name" 2>/dev/null ||
+			echo build)" ] || continue
+		case $command in
+		"go "*) echo "go build -o $dir/$name.tmp ${command#go build }" ;;
+		*) echo "$command -o $dir/$name.tmp" ;;
+		esac
+		echo "$dir/$name"
+	done
+}
+
 # shellcheck disable=SC2016
-done | xargs -P 2 -n 2 -d '\n' sh -c '$0 && mv "$1.tmp" "$1"' >&2
+stale | xargs -P 2 -n 2 -d '\n' sh -c '$0 && mv "$1.tmp" "$1"' >&2
 $list | while read -r name command; do
 	echo "$name"
 done

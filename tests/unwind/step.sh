@@ -9,7 +9,7 @@ set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${BUILD:-build}
 case $build in /*) ;; *) build=$top/$build ;; esac
-dir=$build/unwind
+dir=$build/unwind/programs
 export dir
 
 # "OPTION... PROGRAM ARGUMENT...", the longest first: two run at a time.
@@ -22,27 +22,23 @@ runs()
 	echo "rusty"
 	echo "crypto"
 	echo "throw-clang++-O2"
-	echo "throw-g++-O2"
-	# Go's stacks have no beginning that its own calls would show.
-	echo "-p gopher"
 	echo "scenes-gcc-O2-static-pie"
 	for name in gcc-O0-nofp gcc-O1-nofp gcc-O2-nofp gcc-O3-nofp clang-O0-nofp \
-			clang-O1-nofp clang-O2-nofp clang-O3-nofp gcc-O2-fp \
-			clang-O0-fp gcc-O2-nopie gcc-O2-cet gcc-O2-static \
-			gcc-O2-debug gcc-O2-nohdr musl-O2 musl-O2-static; do
+			clang-O2-nofp clang-O3-nofp gcc-O2-fp gcc-O2-cet \
+			gcc-O2-static gcc-O2-debug gcc-O2-nohdr musl-O2; do
 		echo "scenes-$name"
 	done
 	! grep -q -w avx2 /proc/cpuinfo || echo "scenes-gcc-O2-march"
 	# Without rows: by frame pointers, and by the code at the leaf.
-	for name in gcc-O0-fp clang-O0-fp clang-O2-fp musl-O0-fp-static; do
+	for name in gcc-O0-fp clang-O2-fp; do
 		echo "-f scenes-$name"
 	done
 }
 
 sh "$top/tests/unwind/build.sh" >/dev/null
-make -C "$top" BUILD="$build" "$build/unwind-step" >/dev/null
+make -C "$top" BUILD="$build" "$build/unwind/step" >/dev/null
 # shellcheck disable=SC2016
-runs | GODEBUG=asyncpreemptoff=1 xargs -P 2 -d '\n' -n 1 sh -c '
+runs | xargs -P 2 -d '\n' -n 1 sh -c '
 	options= kind=
 	set -- $0
 	while [ "${1#-}" != "$1" ]; do
@@ -54,7 +50,7 @@ runs | GODEBUG=asyncpreemptoff=1 xargs -P 2 -d '\n' -n 1 sh -c '
 	name=$1
 	shift
 	log=$dir/$name$kind.log rc=0
-	timeout 120 "$dir/../unwind-step" $options "$dir/$name" "$@" >"$log" 2>&1 ||
+	timeout 120 "$dir/../step" $options "$dir/$name" "$@" >"$log" 2>&1 ||
 		rc=$?
 	[ $rc != 0 ] || grep -q "^step " "$log" || rc=99
 	sum=$(sed -n "s/^step //p" "$log")
