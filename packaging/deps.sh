@@ -21,13 +21,9 @@ VM="qemu-system-x86:qemu-system-x86_64 cpio:cpio busybox-static curl:curl
 # What Debian's kernel source is built with.
 KERNEL="gcc libc6-dev make binutils:ld flex:flex bison:bison bc:bc libelf-dev
 	xz-utils:xz ccache:ccache"
-<<<<<<< Updated upstream
 TEST="clang:clang libclang-rt-dev clang-tidy:clang-tidy g++:g++ golang-go:go
-	elfutils:eu-addr2line libcmocka-dev linux-perf cppcheck:cppcheck
-=======
-TEST="clang:clang clang-tidy:clang-tidy g++:g++ golang-go:go rustc:rustc musl-tools:musl-gcc
-	elfutils:eu-addr2line libdw-dev libcmocka-dev linux-perf cppcheck:cppcheck
->>>>>>> Stashed changes
+	rustc:rustc musl-tools:musl-gcc elfutils:eu-addr2line libdw-dev
+	libcmocka-dev linux-perf cppcheck:cppcheck
 	sparse:sparse shellcheck:shellcheck dkms:dkms pahole:pahole jq:jq
 	gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc libc6-dev-arm64-cross
 	qemu-system-arm:qemu-system-aarch64

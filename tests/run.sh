@@ -26,11 +26,8 @@ export KSTRATA_TESTS_STARTED="$started"
 FIRST="deps build"
 # These two run side by side: what uses one CPU at a time, mostly, and guests that
 # use two.
-<<<<<<< Updated upstream
-HOST="lint build-clang unit unit-asan unit-tsan fuzz unwind-rows dkms module serve web
-=======
-HOST="lint build-clang unit unit-asan unit-tsan unwind-rows unwind-step dkms module serve web
->>>>>>> Stashed changes
+HOST="lint build-clang unit unit-asan unit-tsan fuzz unwind-rows unwind-step
+	dkms module serve web
 	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects bench-smoke kunit"
 GUESTS="debug-kernel vm-6.12-smp vm-6.1-smp vm-5.10 vm-6.12-rt vm-7.3 vm-arm64
 	torture races"
