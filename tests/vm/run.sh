@@ -7,6 +7,8 @@
 #
 # MODE accurate, objects: one CPU whose clock counts instructions, not the host's
 #      time. smp, rows: two CPUs. matrix: two CPUs and the essentials, for many kernels.
+#      stock: two CPUs and Debian's programs, STOCK of them (see
+#      tests/vm/stock/host.sh).
 #
 # Prints what the guest reported and "not ok" for what went wrong besides. Needs
 # a built user space (make userspace) and BUILD, its directory (default build).
@@ -42,6 +44,16 @@ matrix)
 	set -- -accel tcg,thread=multi -smp 2
 	seconds=600
 	;;
+stock)
+	. "$top/tests/vm/stock/host.sh"
+	stock_disks "$build/vm/$series-$mode"
+	set -- -accel tcg,thread=multi -smp 2 -m 4096 \
+		-drive "if=none,id=root,format=raw,readonly=on,file=$stock_root/image" \
+		-device virtio-blk-pci,drive=root \
+		-drive "if=none,id=out,format=raw,file=$build/vm/$series-$mode/out.img" \
+		-device virtio-blk-pci,drive=out
+	seconds=900
+	;;
 *)
 	echo "run.sh: unknown mode: $mode" >&2
 	exit 2
@@ -67,6 +79,10 @@ chmod 755 "$dir/tree/init"
 case $mode-$series in
 smp-debug|smp-races) ;;
 smp-*) guest_modules "$dir/tree" "$kernel" overlay ;;
+stock-*)
+	guest_modules "$dir/tree" "$kernel" virtio_blk
+	stock_conf >"$dir/tree/stock.conf"
+	;;
 esac
 guest_pack "$dir/tree" "$dir/image"
 rm -rf "$dir/tree"
@@ -104,6 +120,7 @@ else
 	echo "ok the kernel does not complain"
 fi
 ! grep -q '^not ok' "$dir/results" || failed=1
+[ "$mode" != stock ] || stock_table "$dir" || failed=1
 if [ $failed != 0 ]; then
 	echo "---- the end of $dir/console"
 	tail -n 60 "$dir/console" | tr -d '\r'
