@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # In the guest: what tests/bench/kernel/run.sh asks for in /bench.conf: part (stacks,
-# loads, loss, smoke), bpf (is there a bpftrace?), kernel, cpus.
+# rows, loads, loss, smoke), bpf (is there a bpftrace?), kernel, cpus.
 
 . /guest-lib.sh
 . /bench.conf
 
 # Where samples are dear: so many that the difference is large.
 STACK_HZ=4999
+program=kbench
 
 # result PROFILER kbench's options...: one JSON line. Sent when all is done: a
 # serial port takes its time, and the CPU's, in the background.
@@ -15,11 +16,11 @@ result()
 {
 	r_profiler=$1
 	shift
-	if ! kbench "$@" >/tmp/result; then
+	if ! "$program" "$@" >/tmp/result; then
 		not_ok "kbench $*" "fails"
 		return 1
 	fi
-	sed "s/^{/json {\"part\":\"$part\",\"kernel\":\"$kernel\",\"profiler\":\"$r_profiler\",/" \
+	sed "s/^{/json {\"part\":\"$part\",\"program\":\"$program\",\"kernel\":\"$kernel\",\"profiler\":\"$r_profiler\",/" \
 		/tmp/result >>/tmp/results
 }
 
@@ -29,6 +30,18 @@ kstratad_start()
 {
 	daemon_start memory --hz "$1" --sync 10s || return 1
 	profiler=$daemon
+}
+
+# The same, by frame pointers only.
+fponly_start()
+{
+	daemon_start memory --hz "$1" --sync 10s --no-rows || return 1
+	profiler=$daemon
+}
+
+fponly_stop()
+{
+	daemon_stop
 }
 
 kstratad_stop()
@@ -44,7 +57,7 @@ perf_recording()
 
 perf_start()
 {
-	perf record -q -e cpu-clock -F "$1" -a -g -o /tmp/perf.data \
+	perf record -q -e cpu-clock -F "$1" -a "${2:--g}" -o /tmp/perf.data \
 		2>/tmp/perf.log &
 	profiler=$!
 	wait_for 20 perf_recording && sleep 2
@@ -55,6 +68,16 @@ perf_stop()
 	kill -INT "$profiler"
 	wait "$profiler"
 	rm -f /tmp/perf.data
+}
+
+dwarf_start()
+{
+	perf_start "$1" --call-graph=dwarf
+}
+
+dwarf_stop()
+{
+	perf_stop
 }
 
 bpf_attached()
@@ -111,6 +134,24 @@ stacks()
 	bpf_stop
 }
 
+# A user frame, found by rows and by frame pointers.
+rows()
+{
+	for program in kbench kbench-rows; do
+		probes="objects rows perf dwarf"
+		[ $program = kbench ] || probes=rows
+		for depth in $DEPTHS; do
+			for probe in none none $probes; do
+				r_hz=$STACK_HZ
+				[ "$probe" != none ] || r_hz=0
+				result "$probe" --probe "$probe" --hz $r_hz \
+					--depth "$depth" cpu "$ROUNDS"
+			done
+		done
+	done
+	program=kbench
+}
+
 all_loads()
 {
 	for a_load in $LOADS; do
@@ -124,7 +165,7 @@ loads()
 	all_loads none --hz 0
 	all_loads none --hz 0
 	for hz in 99 999; do
-		for p in kstratad perf bpf; do
+		for p in kstratad fponly perf dwarf bpf; do
 			[ $p$bpf != bpf0 ] || continue
 			if ! ${p}_start $hz; then
 				not_ok "$p starts at $hz Hz" "it does not"
@@ -223,6 +264,10 @@ stacks)
 	DEPTHS="3 8 16 32 64 127"
 	STACK_LOADS="cpu:20000000 random:2000 tcp:15000"
 	stacks
+	;;
+rows)
+	DEPTHS="3 8 16 32 64 127" ROUNDS=20000000
+	rows
 	;;
 smoke)
 	DEPTHS=16 bpf=0

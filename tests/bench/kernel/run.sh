@@ -5,10 +5,11 @@
 # instructions, so that the same run gives the same numbers.
 #
 #   run.sh [PART ...]   stacks: instructions per sample, by what is on the stacks
+#                       rows: the same of user stacks by unwind rows
 #                       loads: fixed work with each profiler, at 99 and 999 Hz
 #                       loss: 10 kHz, the daemon draining and stopped
 #                       smoke: a minute's worth of stacks, with verdicts
-#                       (default: stacks loads loss)
+#                       (default: stacks rows loads loss)
 #
 # Prints the tables; they stay in BUILD/bench/table.txt, what they are made of in
 # BUILD/bench/results.jsonl. Environment: BUILD (default build); SERIES, of
@@ -36,17 +37,28 @@ module=$(sh "$top/tests/vm/module.sh" "$series" 2>/dev/null) || {
 	exit 1
 }
 # Static, and with frame pointers: its stacks are what is measured.
-gcc -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -O1 -g \
-	-fno-omit-frame-pointer -fno-optimize-sibling-calls \
-	-I"$top/include/uapi" -static -o "$dir/kbench" "$here"/work/*.c
+# With rows it has none in another copy.
+kbench()
+{
+	k_out=$1
+	shift
+	gcc -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -O1 -g \
+		-fno-optimize-sibling-calls "$@" -I"$top/include/uapi" \
+		-I"$top/include" -I"$top/daemon" -static -o "$dir/$k_out" \
+		"$here"/work/*.c "$build/libkstratad.a" -lz -lzstd
+}
+kbench kbench -fno-omit-frame-pointer -DFRAME_POINTERS
+kbench kbench-rows -fomit-frame-pointer
 
 bpf=0
 case "$* " in
-"smoke "|"loss ") ;;
+"smoke "|"loss "|"rows ") ;;
 *) [ ! -x /usr/bin/bpftrace ] || bpf=1 ;;
 esac
 guest_tree "$dir/tree" "$build"
-guest_file "$dir/tree" "$dir/kbench" /usr/bin/kbench
+for program in kbench kbench-rows; do
+	guest_file "$dir/tree" "$dir/$program" "/usr/bin/$program"
+done
 [ $bpf = 0 ] || guest_file "$dir/tree" /usr/bin/bpftrace
 cp "$module" "$dir/tree/kstrata.ko"
 cp "$top/tests/vm/guest-lib.sh" "$dir/tree/"
@@ -101,10 +113,10 @@ counting()
 }
 
 : >"$dir/results.jsonl"
-[ $# -gt 0 ] || set -- stacks loads loss
+[ $# -gt 0 ] || set -- stacks rows loads loss
 for part in "$@"; do
 	case $part in
-	stacks|loads|smoke) counting "$part" ;;
+	stacks|rows|loads|smoke) counting "$part" ;;
 	loss)
 		counting loss
 		guest loss 2 -accel tcg,thread=multi

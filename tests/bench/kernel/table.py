@@ -91,6 +91,56 @@ def stacks(part, results):
                 "kstrata/perf"], rows)
 
 
+def slope(cells):
+    """Instructions for each user frame more, by least squares over the depths."""
+    points = [(r["user_frames"] / r["samples"], cost) for r, cost in cells]
+    n = len(points)
+    x, y = sum(p[0] for p in points) / n, sum(p[1] for p in points) / n
+    return (sum((p[0] - x) * (p[1] - y) for p in points) /
+            sum((p[0] - x) ** 2 for p in points))
+
+
+def rows_of(results):
+    """User stacks by rows, of programs with frame pointers and without."""
+    cells = {}
+    for r in results:
+        if r["part"] == "rows":
+            put(cells.setdefault((r["program"], r["depth"]), {}), r)
+    if not cells:
+        return
+    kinds = [("kbench", "objects"), ("kbench", "rows"), ("kbench-rows", "rows"),
+             ("kbench", "perf"), ("kbench", "dwarf")]
+    table, found = [], {k: [] for k in kinds}
+    for depth in sorted({d for _, d in cells}):
+        line = [depth]
+        for program, probe in kinds:
+            cell = cells[program, depth]
+            r = cell[probe]
+            cost = per_sample(r, cell["none"])
+            found[program, probe].append((r, cost))
+            line += [round(cost), round(r["bytes"] / r["samples"])]
+            if probe == "rows":
+                line.insert(-1, mean(r, "user_frames"))
+                share = r["rows_frames"] / (r["user_frames"] - r["samples"])
+                verdict(share > .98, f"{program}, {depth} frames: by rows",
+                        f"{100 * share:.1f} % of the callers")
+            verdict(r["lost"] == 0, f"{program}, {depth} frames, {probe}: all "
+                    "samples were kept", f"{r['lost']} lost")
+        table.append(line)
+    head = ["depth"]
+    for name in ("frame pointers", "rows", "no frame pointers, rows", "perf -g",
+                 "perf dwarf"):
+        head += [name]
+        head += ["frames"] if "rows" in name else []
+        head += ["bytes"]
+    text_table("Instructions and bytes per sample, the kernel's half alone", head,
+               table)
+    print()
+    for program, probe in kinds[:4]:
+        print(f"# {program}, {probe}: {slope(found[program, probe]):.1f} "
+              "instructions per user frame")
+
+
 def loads(results):
     base = {}
     rows = {}
@@ -107,7 +157,7 @@ def loads(results):
             100 * extra / b, 100 * (extra - r["others_ns"]) / b)
     if not rows:
         return
-    names = ["kstratad", "perf", "bpf"]
+    names = ["kstratad", "fponly", "perf", "dwarf", "bpf"]
     table = []
     for (load, hz), cell in rows.items():
         row = [load, hz, f"{base[load]['none']['ns'] / 1e9:.2f}"]
@@ -154,6 +204,7 @@ def main():
         results = [json.loads(line) for line in f if line.strip()]
     for part in "stacks", "smoke":
         stacks(part, results)
+    rows_of(results)
     loads(results)
     loss(results)
     return failed or not results

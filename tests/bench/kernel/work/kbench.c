@@ -21,14 +21,17 @@ static const char *const probes[] = {
 	[PROBE_NONE] = "none",
 	[PROBE_KSTRATA] = "kstrata",
 	[PROBE_OBJECTS] = "objects",
+	[PROBE_ROWS] = "rows",
 	[PROBE_PERF] = "perf",
+	[PROBE_DWARF] = "dwarf",
 };
 
 static void usage(FILE *to)
 {
 	fprintf(to, "Usage: kbench [OPTION]... LOAD ROUNDS\n"
 		    "  --depth N     frames on the user stack, 3 to 200\n"
-		    "  --probe KIND  none, kstrata, objects (frames as objects), perf\n"
+		    "  --probe KIND  none, kstrata, objects (frames as objects), rows (by\n"
+		    "                unwind rows), perf, dwarf (copies of the stack)\n"
 		    "  --hz N        samples per second\n"
 		    "  --ring BYTES  of the probe, a power of two (default 64 MiB)\n"
 		    "  --pid PID     tell the CPU time of this process, too\n"
@@ -131,7 +134,7 @@ int main(int argc, char **argv)
 			nr_others++;
 			break;
 		case 'k':
-			for (kind = PROBE_PERF; kind > PROBE_NONE; kind--)
+			for (kind = PROBE_DWARF; kind > PROBE_NONE; kind--)
 				if (!strcmp(optarg, probes[kind]))
 					break;
 			break;
@@ -191,6 +194,8 @@ int main(int argc, char **argv)
 	field("kernel_frames", r.kernel_frames);
 	field("user_frames", r.user_frames);
 	field("raw_frames", r.raw);
+	field("rows_frames", r.rows_frames);
+	field("bytes", r.bytes);
 	field("handler_ns", r.handler_ns);
 	field("lost", r.lost);
 	field("told", r.told);

@@ -30,8 +30,10 @@ static noinline void cpu_run(uint64_t rounds)
 {
 	uint64_t x = 88172645463325252;
 
+#ifdef FRAME_POINTERS
 	/* Not a leaf to the compiler: without a frame its caller were lost. */
 	__asm__ volatile("" : : "r"(__builtin_frame_address(0)));
+#endif
 	for (uint64_t i = 0; i < rounds; i++) {
 		x ^= x << 13;
 		x ^= x >> 7;
@@ -196,21 +198,28 @@ void load_list(void)
 /*
  * The function that works is one frame, and each level of this one more. The
  * outermost level cuts the chain above itself: its caller is the last frame
- * that a walk finds, whatever stands above that.
+ * that a walk finds, whatever stands above that. Without frame pointers a walk
+ * goes on to where the program began.
  */
 static noinline void descend(const struct load *load, uint64_t rounds,
 			     unsigned int levels, int outermost)
 {
+#ifdef FRAME_POINTERS
 	void *volatile *frame = __builtin_frame_address(0);
 	void *caller = frame[0];
 
 	if (outermost)
 		frame[0] = NULL;
+#else
+	(void)outermost;
+#endif
 	if (levels > 1)
 		descend(load, rounds, levels - 1, 0);
 	else
 		load->run(rounds);
+#ifdef FRAME_POINTERS
 	frame[0] = caller;
+#endif
 }
 
 void load_run(const struct load *load, uint64_t rounds, unsigned int depth)

@@ -8,15 +8,20 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <kstrata.h>
 
+#include "symbol/cfi.h"
+
 static enum probe_kind kind;
 static int fd = -1;
 static uint32_t ring_bytes;
 static const struct kstrata_ring_producer *producer;
+/* As it was when the load began. */
+static struct kstrata_ring_producer before;
 static struct perf_event_mmap_page *perf_page;
 static size_t page;
 
@@ -44,7 +49,7 @@ static void kstrata_open(uint32_t hz)
 		.budget = 1000,
 	};
 
-	if (kind == PROBE_OBJECTS)
+	if (kind != PROBE_KSTRATA)
 		setup.flags = KSTRATA_SETUP_OBJECTS;
 	fd = open(KSTRATA_DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
@@ -63,11 +68,58 @@ static void kstrata_switch(unsigned long request, const char *what)
 		die(what);
 }
 
+static void give_rows(uint32_t id)
+{
+	struct kstrata_object_get get = { .size = sizeof(get), .id = id };
+	struct kstrata_rows rows = { .size = sizeof(rows), .id = id };
+	struct cfi_report report;
+	struct cfi_table table;
+
+	if (ioctl(fd, KSTRATA_IOC_OBJECT, &get))
+		die("OBJECT");
+	if (cfi_compile(get.fd, &table, &report)) {
+		fprintf(stderr, "kbench: no rows: %s\n", report.why);
+		exit(1);
+	}
+	rows.table = (uintptr_t)table.bytes;
+	rows.bytes = (uint32_t)table.size;
+	if (ioctl(fd, KSTRATA_IOC_ROWS, &rows))
+		die("ROWS");
+	cfi_table_release(&table);
+	close(get.fd);
+}
+
+/* Until samples have met this program: the load is of the same file. */
+static void feed(void)
+{
+	const char *data = (const char *)producer + page;
+	uint64_t pos = 0;
+	struct stat self;
+
+	if (stat("/proc/self/exe", &self))
+		die("/proc/self/exe");
+	kstrata_switch(KSTRATA_IOC_START, "START");
+	for (;;) {
+		uint64_t head = __atomic_load_n(&producer->head,
+						__ATOMIC_ACQUIRE);
+		const struct kstrata_object *o = (const void *)(data + pos);
+
+		if (pos == head)
+			continue;
+		pos += o->hdr.size;
+		if (o->hdr.type == KSTRATA_RECORD_OBJECT && !o->hdr.flags &&
+		    o->ino == self.st_ino) {
+			give_rows(o->id);
+			return;
+		}
+	}
+}
+
 static void kstrata_result(struct probe_result *out)
 {
 	const char *data = (const char *)producer + page;
 
-	for (uint64_t pos = 0; pos < producer->head;) {
+	for (uint64_t pos = before.head; pos < producer->head;) {
 		const struct kstrata_record *rec = (const void *)(data + pos);
 		const struct kstrata_sample *s = (const void *)rec;
 
@@ -83,6 +135,7 @@ static void kstrata_result(struct probe_result *out)
 
 			user += s->nr_kernel;
 			out->samples++;
+			out->bytes += rec->size;
 			out->weight += s->weight;
 			out->kernel_frames += s->nr_kernel;
 			out->user_frames += s->nr_user;
@@ -91,11 +144,15 @@ static void kstrata_result(struct probe_result *out)
 		}
 		pos += rec->size;
 	}
-	out->lost = producer->lost;
+	out->lost = producer->lost - before.lost;
 	out->off_weight = producer->idle_weight + producer->filtered_weight;
 	out->on_ns = producer->on_weight;
-	out->handler_ns = producer->handler_ns;
+	out->handler_ns = producer->handler_ns - before.handler_ns;
+	out->rows_frames = producer->frames_rows - before.frames_rows;
 }
+
+/* All but the segments' but cs and ss. */
+#define PERF_REGS	0xff0fff
 
 /* As perf 6.1 -vv shows it. One CPU: so is the guest. */
 static void perf_open(uint32_t hz)
@@ -123,6 +180,13 @@ static void perf_open(uint32_t hz)
 		.task = 1,
 	};
 
+	if (kind == PROBE_DWARF) {
+		attr.sample_type |= PERF_SAMPLE_REGS_USER |
+				    PERF_SAMPLE_STACK_USER;
+		attr.sample_regs_user = PERF_REGS;
+		attr.sample_stack_user = 8192;
+		attr.exclude_callchain_user = 1;
+	}
 	fd = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1,
 			  PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
@@ -143,6 +207,7 @@ static void perf_result(struct probe_result *out)
 
 		if (h->type == PERF_RECORD_SAMPLE) {
 			out->samples++;
+			out->bytes += h->size;
 			for (uint64_t i = 1; i <= chain[0]; i++) {
 				if (chain[i] == PERF_CONTEXT_KERNEL)
 					frames = &out->kernel_frames;
@@ -165,17 +230,21 @@ void probe_open(enum probe_kind what, uint32_t hz, uint32_t bytes)
 	kind = what;
 	ring_bytes = bytes;
 	page = (size_t)sysconf(_SC_PAGESIZE);
-	if (kind == PROBE_PERF)
+	if (kind >= PROBE_PERF)
 		perf_open(hz);
 	else if (kind != PROBE_NONE)
 		kstrata_open(hz);
+	if (kind == PROBE_ROWS)
+		feed();
 }
 
 void probe_start(void)
 {
-	if (kind == PROBE_PERF) {
+	if (kind >= PROBE_PERF) {
 		if (ioctl(fd, PERF_EVENT_IOC_ENABLE, 0))
 			die("PERF_EVENT_IOC_ENABLE");
+	} else if (kind == PROBE_ROWS) {
+		before = *producer;
 	} else if (kind != PROBE_NONE) {
 		kstrata_switch(KSTRATA_IOC_START, "START");
 	}
@@ -183,7 +252,7 @@ void probe_start(void)
 
 void probe_stop(void)
 {
-	if (kind == PROBE_PERF)
+	if (kind >= PROBE_PERF)
 		ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
 	else if (kind != PROBE_NONE)
 		kstrata_switch(KSTRATA_IOC_STOP, "STOP");
@@ -192,7 +261,7 @@ void probe_stop(void)
 void probe_result(struct probe_result *out)
 {
 	memset(out, 0, sizeof(*out));
-	if (kind == PROBE_PERF)
+	if (kind >= PROBE_PERF)
 		perf_result(out);
 	else if (kind != PROBE_NONE)
 		kstrata_result(out);

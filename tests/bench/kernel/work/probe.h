@@ -13,7 +13,9 @@ enum probe_kind {
 	PROBE_NONE,
 	PROBE_KSTRATA,	/* frames as addresses */
 	PROBE_OBJECTS,	/* kstrata with frames as objects */
+	PROBE_ROWS,	/* the same with the load's unwind rows */
 	PROBE_PERF,	/* what perf record -e cpu-clock -a -g sets up */
+	PROBE_DWARF,	/* the same with --call-graph dwarf */
 };
 
 struct probe_result {
@@ -28,9 +30,14 @@ struct probe_result {
 	uint64_t user_frames;
 	uint64_t handler_ns;	/* kstrata's own measure; else 0 */
 	uint64_t raw;		/* user frames that are no object's */
+	uint64_t rows_frames;	/* user frames that rows have found */
+	uint64_t bytes;		/* of all samples, as they are in the ring */
 };
 
-/* All exit with a message when the kernel refuses. */
+/*
+ * All exit with a message when the kernel refuses. With PROBE_ROWS sampling is on
+ * from here on: only what is met can be given rows.
+ */
 void probe_open(enum probe_kind kind, uint32_t hz, uint32_t ring_bytes);
 void probe_start(void);
 void probe_stop(void);
