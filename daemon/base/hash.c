@@ -77,31 +77,3 @@ void hash_index_put(struct hash_index *ix, uint64_t hash, uint32_t id)
 	put(ix->slots, ix->mask, (uint32_t)hash, id);
 	ix->used++;
 }
-
-static size_t scan(const struct hash_index *ix, uint32_t hash, size_t at,
-		   uint32_t *id)
-{
-	for (;; at = (at + 1) & ix->mask) {
-		const struct hash_slot *s = &ix->slots[at];
-
-		if (!s->id || s->hash == hash) {
-			*id = s->id;
-			return at;
-		}
-	}
-}
-
-size_t hash_index_first(const struct hash_index *ix, uint64_t hash,
-			uint32_t *id)
-{
-	*id = 0;
-	if (!ix->slots)
-		return 0;
-	return scan(ix, (uint32_t)hash, (uint32_t)hash & ix->mask, id);
-}
-
-size_t hash_index_next(const struct hash_index *ix, uint64_t hash, size_t at,
-		       uint32_t *id)
-{
-	return scan(ix, (uint32_t)hash, (at + 1) & ix->mask, id);
-}

@@ -48,9 +48,33 @@ void hash_index_put(struct hash_index *ix, uint64_t hash, uint32_t id);
  *	for (size_t at = hash_index_first(ix, h, &id); id;
  *	     at = hash_index_next(ix, h, at, &id))
  */
-size_t hash_index_first(const struct hash_index *ix, uint64_t hash,
-			uint32_t *id);
-size_t hash_index_next(const struct hash_index *ix, uint64_t hash, size_t at,
-		       uint32_t *id);
+static inline size_t hash_index_scan(const struct hash_index *ix, uint32_t hash,
+				     size_t at, uint32_t *id)
+{
+	for (;; at = (at + 1) & ix->mask) {
+		const struct hash_slot *s = &ix->slots[at];
+
+		if (!s->id || s->hash == hash) {
+			*id = s->id;
+			return at;
+		}
+	}
+}
+
+static inline size_t hash_index_first(const struct hash_index *ix,
+				      uint64_t hash, uint32_t *id)
+{
+	*id = 0;
+	if (!ix->slots)
+		return 0;
+	return hash_index_scan(ix, (uint32_t)hash, (uint32_t)hash & ix->mask,
+			       id);
+}
+
+static inline size_t hash_index_next(const struct hash_index *ix,
+				     uint64_t hash, size_t at, uint32_t *id)
+{
+	return hash_index_scan(ix, (uint32_t)hash, (at + 1) & ix->mask, id);
+}
 
 #endif

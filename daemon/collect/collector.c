@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "collect/cgroups.h"
+#include "collect/paths.h"
 #include "collect/tasks.h"
 #include "profile/cut.h"
 
@@ -27,6 +28,7 @@ struct collector {
 	struct cgroups *cgroups;
 	struct addrcache kernel_names; /* location ids of generation */
 	struct addrcache object_names; /* likewise, by serial and offset */
+	struct paths paths; /* of generation */
 	uint32_t generation; /* of the store's dictionary */
 	int64_t realtime_offset; /* real time - monotonic time, ns */
 	struct collector_stats stats;
@@ -93,6 +95,7 @@ void collector_free(struct collector *c)
 		return;
 	addrcache_release(&c->kernel_names);
 	addrcache_release(&c->object_names);
+	paths_release(&c->paths);
 	rowfeed_free(c->rows);
 	objects_free(c->objects);
 	cgroups_free(c->cgroups);
@@ -148,8 +151,18 @@ static int raw_location(struct collector *c, struct task *task,
 	return r;
 }
 
+/*
+ * A frame that was looked up. known: it leads to something that has a name.
+ * settled: to the same for as long as its word means the same.
+ */
+struct found {
+	enum collector_frame kind;
+	uint32_t location;
+	bool known, settled;
+};
+
 static int object_location(struct collector *c, uint32_t id, uint64_t offset,
-			   uint64_t time, uint32_t *location, bool *known)
+			   uint64_t time, struct found *out)
 {
 	struct object_file *file = objects_find(c->objects, id, time);
 	struct symbol symbol;
@@ -158,37 +171,39 @@ static int object_location(struct collector *c, uint32_t id, uint64_t offset,
 
 	if (!file)
 		return -ENOMEM;
-	c->stats.user_frames[file->kind == KSTRATA_OBJECT_VDSO ||
-					     file->kind == KSTRATA_OBJECT_VDSO32 ?
-				     COLLECTOR_FRAME_VDSO :
-				     COLLECTOR_FRAME_OBJECT]++;
+	out->kind = file->kind == KSTRATA_OBJECT_VDSO ||
+				    file->kind == KSTRATA_OBJECT_VDSO32 ?
+			    COLLECTOR_FRAME_VDSO :
+			    COLLECTOR_FRAME_OBJECT;
+	/* Nothing of it was told, or read: another time it may be. */
+	out->settled = file->known &&
+		       (!file->retry || file->retry == INT64_MAX);
 	key = (uint64_t)file->serial << KSTRATA_FRAME_OFFSET_BITS | offset;
-	if (addrcache_get(&c->object_names, key, location))
+	if (addrcache_get(&c->object_names, key, &out->location))
 		return 0;
 	symbol = objects_symbol(c->objects, file, offset);
-	r = intern(c, symbol, location);
-	/* Nothing of it was told: another time it may be. */
-	*known = file->known;
-	if (r >= 0 && *known)
-		addrcache_put(&c->object_names, key, *location,
+	r = intern(c, symbol, &out->location);
+	out->known = file->known;
+	if (r >= 0 && out->known)
+		addrcache_put(&c->object_names, key, out->location,
 			      OBJECT_NAMES_MAX);
 	return r;
 }
 
 /*
  * frame is the word of the sample; where it is a return address, what is before
- * it counts. *known: false when it leads to nothing that has a name.
+ * it counts.
  */
 static int user_location(struct collector *c, struct task *task,
 			 const struct kstrata_sample *s, uint64_t frame,
-			 bool leaf, uint32_t *location, bool *known)
+			 bool leaf, struct found *out)
 {
 	/* Where a JIT's perf map will tell the function by the address. */
 	static const struct symbol anon = { "[anon]", "" };
 	const uint64_t offset_mask =
 		(UINT64_C(1) << KSTRATA_FRAME_OFFSET_BITS) - 1;
 
-	*known = true;
+	*out = (struct found){ .known = true, .settled = true };
 	if (s->lookup == KSTRATA_LOOKUP_DONE) {
 		if (frame & KSTRATA_FRAME_OBJECT) {
 			uint64_t offset = frame & offset_mask;
@@ -198,23 +213,24 @@ static int user_location(struct collector *c, struct task *task,
 			/* Not into another object's numbers. */
 			if (!leaf && offset)
 				offset--;
-			return object_location(c, id, offset, s->hdr.time,
-					       location, known);
+			return object_location(c, id, offset, s->hdr.time, out);
 		}
 		switch (frame & KSTRATA_FRAME_KIND) {
 		case 0:
 			break;
 		case KSTRATA_FRAME_ANON:
-			c->stats.user_frames[COLLECTOR_FRAME_ANON]++;
-			return intern(c, anon, location);
+			out->kind = COLLECTOR_FRAME_ANON;
+			return intern(c, anon, &out->location);
 		default:
-			c->stats.user_frames[COLLECTOR_FRAME_NOWHERE]++;
-			*known = false;
-			return intern(c, unknown, location);
+			out->kind = COLLECTOR_FRAME_NOWHERE;
+			out->known = false;
+			return intern(c, unknown, &out->location);
 		}
 	}
-	c->stats.user_frames[COLLECTOR_FRAME_RAW]++;
-	return raw_location(c, task, frame - !leaf, location, known);
+	out->kind = COLLECTOR_FRAME_RAW;
+	out->settled = false;
+	return raw_location(c, task, frame - !leaf, &out->location,
+			    &out->known);
 }
 
 /* In place of the frames that a walk did not get to. */
@@ -235,53 +251,93 @@ static int fold_cut(struct collector *c, const struct kstrata_sample *s,
 	return r < 0 ? r : calltree_child(dict->tree, *node, location, node);
 }
 
+/* What is RAW is never settled. */
+_Static_assert(COLLECTOR_FRAME_RAW == PATH_KINDS, "the other kinds are counted");
+
+/* The frame leads to node, as long as none before it is in doubt. */
+static void remember(struct path *path, unsigned int at, uint64_t frame,
+		     uint32_t node, const struct found *found)
+{
+	struct path_step *step = &path->steps[at];
+
+	if (path->nr != at || !found->settled)
+		return;
+	path->nr++;
+	step->frame = frame;
+	step->node = node;
+	step->counts = at ? step[-1].counts : 0;
+	if (at < path->user)
+		step->counts += PATH_COUNT(found->kind);
+}
+
+/* So many of the outer frames are as they were; whether the last has no name. */
+static bool resume(struct collector *c, const struct path *path,
+		   unsigned int shared, uint32_t *node)
+{
+	const struct path_step *last = &path->steps[shared - 1];
+	uint32_t before = shared > 1 ? last[-1].counts : 0;
+
+	for (unsigned int kind = 0; kind < PATH_KINDS; kind++)
+		c->stats.user_frames[kind] += last->counts >> 8 * kind & 0xff;
+	c->stats.frames += shared;
+	c->stats.unknown_frames +=
+		last->counts >> 8 * COLLECTOR_FRAME_NOWHERE & 0xff;
+	*node = last->node;
+	return last->counts - before == PATH_COUNT(COLLECTOR_FRAME_NOWHERE);
+}
+
 /* Outermost frame first: user, then kernel, as one stack. */
 static int fold(struct collector *c, struct task *task,
 		const struct kstrata_sample *s, enum cut cut, uint32_t *node)
 {
 	const __u64 *frames = kst_sample_frames(s);
 	struct calltree *tree = store_dict(c->store)->tree;
-	uint32_t location;
+	unsigned int nr = s->nr_user + s->nr_kernel, shared;
+	struct path *path = NULL;
 	bool was_unknown = false;
 	int r;
 
 	*node = 0;
-	if (cut != CUT_NOT) {
+	shared = 0;
+	/* In older samples, a number can mean another file. */
+	if (s->hdr.time > objects_changed(c->objects))
+		path = paths_begin(&c->paths, s, cut, &shared);
+	if (shared) {
+		was_unknown = resume(c, path, shared, node);
+	} else if (cut != CUT_NOT) {
 		r = fold_cut(c, s, cut, node);
 		if (r < 0)
 			return r;
 	}
-	for (unsigned int i = s->nr_user; i--;) {
+	for (unsigned int i = shared; i < nr; i++) {
+		struct found found = { .known = true, .settled = true };
+		uint64_t frame = frames[nr - 1 - i];
 		/* Only what was interrupted is not a return address. */
-		bool leaf = !i && !s->nr_kernel;
-		bool known;
+		bool leaf = i == nr - 1;
 
-		r = user_location(c, task, s, frames[s->nr_kernel + i], leaf,
-				  &location, &known);
+		if (i < s->nr_user) {
+			r = user_location(c, task, s, frame, leaf, &found);
+			c->stats.user_frames[found.kind] += r >= 0;
+		} else {
+			r = kernel_location(c,
+					    frame == KSTRATA_FRAME_HIDDEN ?
+						    frame :
+						    frame - !leaf,
+					    &found.location);
+		}
 		if (r < 0)
 			return r;
 		c->stats.frames++;
-		c->stats.unknown_frames += !known;
+		c->stats.unknown_frames += !found.known;
 		/* A run of frames that nobody knows tells nothing more than one. */
-		if (!known && was_unknown)
-			continue;
-		was_unknown = !known;
-		r = calltree_child(tree, *node, location, node);
-		if (r < 0)
-			return r;
-	}
-	for (unsigned int i = s->nr_kernel; i--;) {
-		uint64_t address = frames[i];
-
-		if (address != KSTRATA_FRAME_HIDDEN)
-			address -= !!i;
-		r = kernel_location(c, address, &location);
-		if (r < 0)
-			return r;
-		c->stats.frames++;
-		r = calltree_child(tree, *node, location, node);
-		if (r < 0)
-			return r;
+		if (found.known || !was_unknown) {
+			r = calltree_child(tree, *node, found.location, node);
+			if (r < 0)
+				return r;
+		}
+		was_unknown = !found.known;
+		if (path)
+			remember(path, i, frame, *node, &found);
 	}
 	return 0;
 }
@@ -333,6 +389,7 @@ static void check_generation(struct collector *c, struct task *task)
 	if (c->generation != now) {
 		addrcache_release(&c->kernel_names);
 		addrcache_release(&c->object_names);
+		paths_forget(&c->paths);
 		c->generation = now;
 	}
 	if (task->generation != now) {
@@ -417,6 +474,7 @@ static void take_lost(struct collector *c, const struct kstrata_record *rec)
 	c->stats.lost += l->lost;
 	c->stats.lost_weight += l->weight;
 	objects_doubt(c->objects);
+	paths_forget(&c->paths);
 	if (log_ratelimit(&c->complain_lost, 1, 60 * NSEC_PER_SEC))
 		log_warn("a ring was full: %llu records lost (%llu since start); a larger --ring-size helps",
 			 (unsigned long long)l->lost,
@@ -484,6 +542,8 @@ void collector_take(struct collector *c, const struct kstrata_record *rec)
 		take_throttle(c, rec);
 		break;
 	case KSTRATA_RECORD_OBJECT:
+		if (!(rec->flags & KSTRATA_OBJECT_WANTED))
+			paths_forget(&c->paths);
 		if (!objects_take(c->objects, rec))
 			c->stats.damaged++;
 		break;
@@ -510,6 +570,7 @@ void collector_drain(struct collector *c)
 
 void collector_forget_kernel(struct collector *c)
 {
+	paths_forget(&c->paths);
 	addrcache_release(&c->kernel_names);
 }
 

@@ -33,6 +33,7 @@ struct objects {
 	size_t path_bytes;
 	uint32_t serial; /* the last one given */
 	uint32_t doubts;
+	uint64_t changed; /* the latest gone, CLOCK_MONOTONIC, ns */
 	uint64_t expired; /* CLOCK_MONOTONIC, ns */
 	struct objects_stats stats;
 };
@@ -107,6 +108,12 @@ void objects_free(struct objects *o)
 	while (o->newest)
 		forget(o, o->newest);
 	free(o);
+}
+
+static void set_gone(struct objects *o, struct object_file *f, uint64_t time)
+{
+	f->gone = time;
+	o->changed = max_u64(o->changed, time);
 }
 
 /* 24 bits, so that a serial and an offset fit in one word. */
@@ -344,7 +351,7 @@ static void make_sure(struct objects *o, struct object_file *f)
 
 	f->doubts = o->doubts;
 	if (r == -ENOENT || ((!r || r == -ENODATA) && !same_file(f, &get))) {
-		f->gone = (uint64_t)clock_monotonic_ns();
+		set_gone(o, f, (uint64_t)clock_monotonic_ns());
 		f->superseded = true;
 		o->stats.gone++;
 		tell_gone(o, f);
@@ -454,7 +461,7 @@ static void take_gone(struct objects *o, uint32_t id, uint64_t time)
 		return;
 	if (gone->gone == LIVE)
 		tell_gone(o, gone);
-	gone->gone = time;
+	set_gone(o, gone, time);
 	gone->superseded = false;
 }
 
@@ -481,7 +488,7 @@ bool objects_take(struct objects *o, const struct kstrata_record *rec)
 	if (f && f->known && !same_file(f, &get)) {
 		/* Its GONE is in a ring that is not read yet, or was lost. */
 		tell_gone(o, f);
-		f->gone = rec->time;
+		set_gone(o, f, rec->time);
 		f->superseded = true;
 		f = NULL;
 	}
@@ -544,6 +551,11 @@ bool objects_still(struct objects *o, uint32_t id)
 		return false;
 	r = ask(o, id, KSTRATA_OBJECT_GET_NO_FD, &get, NULL, 0, &len);
 	return (!r || r == -ENODATA) && same_file(f, &get);
+}
+
+uint64_t objects_changed(const struct objects *o)
+{
+	return o->changed;
 }
 
 void objects_doubt(struct objects *o)

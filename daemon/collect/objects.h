@@ -66,6 +66,11 @@ void objects_set_hooks(struct objects *o, const struct objects_hooks *hooks);
 
 /* An OBJECT record; false: it makes no sense. */
 bool objects_take(struct objects *o, const struct kstrata_record *rec);
+/*
+ * Some number may have come to mean another file at this time (CLOCK_MONOTONIC,
+ * ns), none after it as far as is known.
+ */
+uint64_t objects_changed(const struct objects *o);
 /* Records were lost, some of OBJECT maybe: make sure before the next use. */
 void objects_doubt(struct objects *o);
 

@@ -21,18 +21,10 @@ struct calltree {
 	struct pairs nodes; /* parent, location */
 };
 
-static int pairs_intern(struct pairs *p, uint32_t a, uint32_t b, uint32_t *out)
+/* Apart from pairs_intern(), which mostly finds them: there it is cheaper. */
+static __attribute__((noinline)) int pairs_add(struct pairs *p, uint32_t a,
+					       uint32_t b, uint32_t *out)
 {
-	uint64_t hash = hash_pair(a, b);
-	uint32_t id;
-
-	for (size_t i = hash_index_first(&p->index, hash, &id); id;
-	     i = hash_index_next(&p->index, hash, i, &id)) {
-		if (p->v[id].a == a && p->v[id].b == b) {
-			*out = id;
-			return 0;
-		}
-	}
 	if (p->nr == UINT32_MAX)
 		return -ENOMEM;
 	if (p->nr == p->cap) {
@@ -49,10 +41,26 @@ static int pairs_intern(struct pairs *p, uint32_t a, uint32_t b, uint32_t *out)
 	}
 	if (hash_index_grow(&p->index) < 0)
 		return -ENOMEM;
-	hash_index_put(&p->index, hash, p->nr);
+	hash_index_put(&p->index, hash_pair(a, b), p->nr);
 	p->v[p->nr] = (struct pair){ a, b };
 	*out = p->nr++;
 	return 0;
+}
+
+static inline int pairs_intern(struct pairs *p, uint32_t a, uint32_t b,
+			       uint32_t *out)
+{
+	uint64_t hash = hash_pair(a, b);
+	uint32_t id;
+
+	for (size_t i = hash_index_first(&p->index, hash, &id); id;
+	     i = hash_index_next(&p->index, hash, i, &id)) {
+		if (p->v[id].a == a && p->v[id].b == b) {
+			*out = id;
+			return 0;
+		}
+	}
+	return pairs_add(p, a, b, out);
 }
 
 static int pairs_init(struct pairs *p)
