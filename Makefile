@@ -115,6 +115,12 @@ $(BUILD)/unwind/findelf: tests/unwind/findelf.c
 	@mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
+# What tests/bench measures of user space.
+$(BUILD)/bench/%: tests/bench/collect/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
+		$(LIBRARY) $(LIBS)
+
 unit-programs: $(UNIT_PROGRAMS)
 
 unit: unit-programs
