@@ -111,6 +111,10 @@ $(BUILD)/unwind/step: $(patsubst %,tests/unwind/%.c,step shadow tracee walk seco
 	$(call quiet,LD,$@)$(CC) $(ALL_CFLAGS) -Itests/unwind $(ALL_LDFLAGS) -o $@ \
 		$(filter %.c,$^) $(LIBRARY) $(LIBS) -ldw
 
+$(BUILD)/unwind/layouts: tests/bench/unwind/layouts.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
+
 $(BUILD)/unwind/findelf: tests/unwind/findelf.c
 	@mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<

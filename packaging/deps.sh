@@ -29,7 +29,7 @@ TEST="clang:clang libclang-rt-dev clang-tidy:clang-tidy g++:g++ golang-go:go
 	qemu-system-arm:qemu-system-aarch64
 	python3:python3 nodejs:node npm:npm node-typescript:tsc
 	esbuild:esbuild chromium:chromium"
-BENCH="bpftrace linux-perf"
+BENCH="bpftrace linux-perf valgrind:valgrind"
 
 usage()
 {
