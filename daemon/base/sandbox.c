@@ -93,12 +93,13 @@ static int add_conditional(scmp_filter_ctx ctx)
 {
 	const struct scmp_arg_cmp data =
 		SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-	const struct scmp_arg_cmp getfd = SCMP_A1(SCMP_CMP_EQ, F_GETFD);
-	const struct scmp_arg_cmp getfl = SCMP_A1(SCMP_CMP_EQ, F_GETFL);
+	const struct scmp_arg_cmp getfd = SCMP_A1(SCMP_CMP_EQ, F_GETFD, 0);
+	const struct scmp_arg_cmp getfl = SCMP_A1(SCMP_CMP_EQ, F_GETFL, 0);
 	/* fstat() by another name; paths tell no more than what exists. */
-	const struct scmp_arg_cmp self = SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH);
+	const struct scmp_arg_cmp self =
+		SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH, 0);
 	const struct scmp_arg_cmp ours =
-		SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+		SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
 	int r;
 
 	r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, data);
