@@ -4,6 +4,7 @@
 #include "symbol/cfiasm.h"
 #include "symbol/cfiframe.h"
 #include "symbol/cfispan.h"
+#include "symbol/cfivdso.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,12 +16,13 @@
 #define SCAN_BYTES_MAX (UINT64_C(2) << 30)
 
 /* struct cfi_span, kind */
-enum { FROM_EH_FRAME, FROM_DEBUG_FRAME, FROM_CODE, KINDS };
+enum { FROM_EH_FRAME, FROM_DEBUG_FRAME, FROM_CODE, FROM_VDSO };
 
 struct compiler {
 	struct cfi_elf elf;
 	const struct cfi_machine *machine;
 	struct cfi_frames frames[2]; /* FROM_EH_FRAME, FROM_DEBUG_FRAME */
+	struct cfivdso vdso;
 	struct cfi_spans spans;
 	struct rowtable rows;
 	struct cfi_report *report;
@@ -59,20 +61,39 @@ static int add_frames(struct compiler *c, unsigned int kind)
 	return r;
 }
 
+/* What instructions tell. */
+static int add_code(struct compiler *c, struct cfi_spans *spans,
+		    unsigned int kind)
+{
+	size_t before = c->spans.nr;
+	int r = 0;
+
+	for (size_t i = 0; i < spans->nr; i++)
+		spans->v[i].kind = kind;
+	if (spans->nr)
+		r = cfispan_under(&c->spans, spans);
+	if (c->spans.nr > before)
+		c->report->sources |= CFI_FROM_CODE;
+	return r;
+}
+
 static int add_stubs(struct compiler *c)
 {
 	struct cfi_spans spans = { 0 };
 	int r = cfiasm_plt(&c->elf, &spans);
-	size_t before = c->spans.nr;
 
-	for (size_t i = 0; i < spans.nr; i++)
-		spans.v[i].kind = FROM_CODE;
-	if (r >= 0 && spans.nr)
-		r = cfispan_under(&c->spans, &spans);
-	if (c->spans.nr > before)
-		c->report->sources |= CFI_FROM_CODE;
+	if (r >= 0)
+		r = add_code(c, &spans, FROM_CODE);
 	free(spans.v);
 	return r;
+}
+
+/* Only a vDSO that says nothing itself. */
+static int add_vdso(struct compiler *c)
+{
+	int r = c->spans.nr ? 0 : cfivdso_read(&c->elf, &c->vdso);
+
+	return r < 0 ? r : add_code(c, &c->vdso.spans, FROM_VDSO);
 }
 
 static int collect(struct compiler *c)
@@ -92,6 +113,8 @@ static int collect(struct compiler *c)
 				&c->frames[FROM_DEBUG_FRAME].section);
 	if (r >= 0 && debug)
 		r = add_frames(c, FROM_DEBUG_FRAME);
+	if (r >= 0)
+		r = add_vdso(c);
 	return r < 0 ? r : add_stubs(c);
 }
 
@@ -177,6 +200,20 @@ static int add_span(struct compiler *c, struct cfi_run *run,
 	const struct cfi_cie *cie;
 
 	c->report->covered += span->end - span->start;
+	if (span->kind == FROM_VDSO) {
+		struct cfi_span at;
+
+		/* Of each of them, there is one. */
+		rowtable_add(&c->rows, span->start,
+			     &c->vdso.rules[span->what]);
+		if (cfiasm_find_sigreturn(&c->elf, span->start, span->end,
+					  &at)) {
+			add_signal(c, &at);
+			rowtable_add(&c->rows, at.end,
+				     &c->vdso.rules[span->what]);
+		}
+		return 0;
+	}
 	if (span->kind == FROM_CODE) {
 		rowtable_add(&c->rows, span->start, &cfiasm_rules[span->what]);
 		return 0;
@@ -299,6 +336,7 @@ static int run(int fd, const void *image, size_t bytes, struct cfi_table *out,
 	rowtable_release(&c.rows);
 	cfiframe_release(&c.frames[FROM_EH_FRAME]);
 	cfiframe_release(&c.frames[FROM_DEBUG_FRAME]);
+	free(c.vdso.spans.v);
 	free(c.spans.v);
 	cfielf_close(&c.elf);
 	return r;

@@ -877,6 +877,81 @@ static void test_programs(void **state)
 	(void)state;
 }
 
+static const char vdso[] =
+	".text\n"
+	"nop\n"
+	".globl __kernel_rt_sigreturn\n"
+	"__kernel_rt_sigreturn: mov x8, #139\n" /* +0 */
+	"svc #0\n"
+	".globl __kernel_getrandom\n"
+	"__kernel_getrandom: cbz x0, 3f\n"	  /* +8 */
+	"stp x29, x30, [sp, #-64]!\n"
+	"mov x29, sp\n"			  /* +16 */
+	"sub sp, sp, #32\n"
+	"b 2f\n"				  /* +24 */
+	"1: bl local\n"			  /* +28: by a changed b alone */
+	"2: add sp, sp, #32\n"			  /* +32 */
+	"ldp x29, x30, [sp], #64\n"
+	"ret\n"				  /* +40 */
+	"3: mov x0, #1\n"			  /* +44 */
+	"ret\n"
+	"local: str x19, [sp, #-16]!\n"		  /* +52 */
+	"mov x0, #2\n"				  /* +56 */
+	"ldr x19, [sp], #16\n"
+	"ret\n";				  /* +64 */
+
+/* No call frame information at all: by its instructions. */
+static void test_vdso(void **state)
+{
+	static const struct {
+		int at, cfa, kept;
+	} truth[] = {
+		{ 8, 0, 0 },	{ 12, 0, 0 },	 { 16, 64, 64 },
+		{ 20, 64, 64 }, { 24, 96, 64 },	 { 28, 96, 64 },
+		{ 32, 96, 64 }, { 36, 64, 64 },	 { 40, 0, 0 },
+		{ 44, 0, 0 },	{ 52, 0, 0 },	 { 56, 16, 0 },
+		{ 60, 16, 0 },	{ 64, 0, 0 },
+	};
+	char command[PATH_MAX + 64], line[128];
+	uint64_t base = 0;
+	struct file f;
+	FILE *p;
+
+	if (!have("aarch64-linux-gnu-gcc"))
+		skip();
+	scratch_write("vdso.s", vdso, sizeof(vdso) - 1);
+	scratch_run("aarch64-linux-gnu-gcc -shared -nostdlib -o vdso vdso.s");
+	snprintf(command, sizeof(command),
+		 "aarch64-linux-gnu-nm -D %s | grep rt_sigreturn",
+		 scratch_path("vdso"));
+	p = popen(command, "r");
+	assert_non_null(p);
+	assert_non_null(fgets(line, sizeof(line), p));
+	pclose(p);
+	base = strtoull(line, NULL, 16);
+	load(&f, scratch_path("vdso"));
+	assert_int_equal(rule_of(&f, base - 4)->cfa, KSTRATA_CFA_SIGNAL);
+	assert_int_equal(rule_of(&f, base)->cfa, KSTRATA_CFA_SIGNAL);
+	assert_int_equal(rule_of(&f, base + 7)->cfa, KSTRATA_CFA_SIGNAL);
+	for (size_t i = 0; i < ARRAY_SIZE(truth); i++) {
+		const struct kstrata_rule *rule =
+			rule_of(&f, base + (uint64_t)truth[i].at);
+		int kept = truth[i].kept;
+
+		assert_non_null(rule);
+		assert_int_equal(rule->cfa, KSTRATA_CFA_REG);
+		assert_int_equal(rule->reg, 31);
+		assert_int_equal(rule->offset, truth[i].cfa);
+		assert_save(&rule->fp, kept ? KSTRATA_SAVE_AT_CFA :
+					      KSTRATA_SAVE_SAME, 0, -kept);
+		assert_save(&rule->ra, kept ? KSTRATA_SAVE_AT_CFA :
+					      KSTRATA_SAVE_SAME, 0,
+			    kept ? 8 - kept : 0);
+	}
+	cfi_table_release(&f.table);
+	(void)state;
+}
+
 /* What is mapped speaks for itself: no section headers are needed. */
 static void test_no_sections(void **state)
 {
@@ -960,6 +1035,8 @@ int main(void)
 		cmocka_unit_test(test_many_rules),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test_setup_teardown(test_programs, scratch_setup,
+						scratch_teardown),
+		cmocka_unit_test_setup_teardown(test_vdso, scratch_setup,
 						scratch_teardown),
 		cmocka_unit_test_setup_teardown(test_no_sections, scratch_setup,
 						scratch_teardown),
