@@ -6,6 +6,7 @@
 #include "fakedevice.h"
 #include "samples.h"
 
+#include "collect/report.h"
 #include "symbol/procmaps.h"
 
 #include <signal.h>
@@ -400,6 +401,38 @@ static void test_fork_storm(void **state)
 		    "vfs_read", 10);
 }
 
+/* Status and metrics say what is cut, by the reasons' keys. */
+static void test_report(void **state)
+{
+	struct fixture *f = *state;
+	struct sample x = looked_up(0x7ffffff4, "report");
+	struct buf metrics = { 0 }, status = { 0 };
+	struct json j = json_to(&status);
+	struct collector_stats before = stats_of(f);
+
+	assert_int_equal(before.cut_samples[CUT_NO_ROWS], 0);
+	x.s.nr_user = 1;
+	x.frames[0] = KSTRATA_FRAME_ANON | 0x1000;
+	x.s.user_reason = KSTRATA_REASON_NO_ROWS;
+	x.s.weight = 1500000000;
+	collector_take(f->collector, &x.s.hdr);
+	collector_take(f->collector, &x.s.hdr);
+	report_metrics(f->collector, device, f->symbolizer, &metrics);
+	assert_non_null(strstr(buf_cstr(&metrics),
+			       "\nkstrata_cut_samples_total{reason=\"no_rows\"} 2\n"));
+	assert_non_null(strstr(buf_cstr(&metrics),
+			       "\nkstrata_cut_seconds_total{reason=\"no_rows\"} 3.000000000\n"));
+	assert_non_null(strstr(buf_cstr(&metrics),
+			       "\nkstrata_cut_samples_total{reason=\"not_resident\"} 0\n"));
+	assert_non_null(strstr(buf_cstr(&metrics),
+			       "\nkstrata_user_stacks_total{reason=\"no_rows\"} 2\n"));
+	report_status(f->collector, device, f->symbolizer, 99, &j);
+	assert_non_null(strstr(buf_cstr(&status),
+			       "\"cut\":{\"no_rows\":3000000000}"));
+	buf_release(&metrics);
+	buf_release(&status);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -411,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_forks),
 		cmocka_unit_test(test_short_records),
+		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_fork_storm),
 	};
 
