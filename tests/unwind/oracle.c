@@ -17,7 +17,7 @@
 #include "oracle_readelf.h"
 #include "symbol/cfi.h"
 
-#include <kstrata/rows.h>
+#include <kstrata/rowcheck.h>
 
 #include <elf.h>
 #include <errno.h>
@@ -364,6 +364,10 @@ static int compare(struct comparison *c, const char *other)
 		return 0;
 	if (!rc)
 		rc = cfi_compile(c->fd, &c->ours.table, &c->ours.report);
+	/* As the kernel does before it takes one. */
+	if (!rc && kst_rows_check(c->ours.table.bytes, c->ours.table.size,
+				  c->segments.machine))
+		return -EBADMSG;
 	if (rc < 0) {
 		oracle_read(&c->oracle, other, c->segments.machine, KSTRATA_ROWS_AUX_NONE);
 		c->tally.refused = 1;

@@ -74,8 +74,9 @@ part_sizes()
 			cpp-12/usr/lib/gcc/*/12/cc1 \
 			libllvm15/usr/lib/*/libLLVM-15.so.1 \
 			chromium/usr/lib/chromium/chromium; do
-		find "$CACHE/unwind-programs/$file" -type f || :
-	done | "$layouts" sizes >"$out/unwind-files.jsonl"
+		# shellcheck disable=SC2086
+		readlink -f "$CACHE"/unwind-programs/$file
+	done | awk '!seen[$0]++' | "$layouts" sizes >"$out/unwind-files.jsonl"
 	sizes_usr
 }
 
@@ -91,7 +92,7 @@ part_cost()
 				--cache-sim=yes --callgrind-out-file="$out/callgrind" \
 				"$layouts" cost "$file" 20000 >/dev/null 2>&1
 			callgrind_annotate --auto=no --inclusive=yes \
-				--show=Ir,D1mr "$out/callgrind" |
+				--threshold=100 --show=Ir,D1mr "$out/callgrind" |
 				python3 $here/table.py callgrind "$file" $pattern 20000 \
 				>>"$out/unwind-count.jsonl"
 		done
