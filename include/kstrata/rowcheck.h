@@ -17,6 +17,7 @@
 #define KST_ROWS_PAUSE()	cond_resched()
 #else
 #include <errno.h>
+#include <stddef.h>
 #define KST_ROWS_PAUSE()	((void)0)
 #endif
 

@@ -4,6 +4,7 @@
  * every command, every error, who may ask and hear. Prints a line "ok NAME" or
  * "not ok NAME # why" for each promise.
  */
+#include "../../rowmake.h"
 #include "genlclient.h"
 
 #include <grp.h>
@@ -219,6 +220,46 @@ static void test_new(int fd)
 	close(session);
 	answered("SESSION_GET of one that has ended: ENOENT",
 	       get_session(fd, l.fresh, &a), ENOENT);
+}
+
+/* Room for unwind rows, and what of it is taken. */
+static void test_rows(int fd)
+{
+	struct kstrata_setup u = setup_of(99, 1u << 14);
+	struct kstrata_rows rows = {
+		.size = sizeof(rows),
+		.id = KSTRATA_OBJECT_VDSO,
+	};
+	bool realtime = !access("/sys/kernel/realtime", F_OK);
+	uint64_t seed = 1;
+	int session = device();
+	struct answer a;
+	size_t bytes = 0;
+	void *table = rowmake_wild(&seed, ROWMAKE_NATIVE, 0, 10000, 2000, &bytes);
+
+	u.flags = KSTRATA_SETUP_OBJECTS;
+	u.rows_kb = 500;
+	ioctl(session, KSTRATA_IOC_SETUP, &u);
+	answered("SESSION_GET of one with objects",
+		 get_session(fd, u.session, &a), 0);
+	verdict(number(a.attrs[KSTRATA_ATTR_OBJECTS]) == u.objects &&
+			number(a.attrs[KSTRATA_ATTR_ROWS_KB]) == 500 &&
+			a.attrs[KSTRATA_ATTR_ROWS_HELD_KB] &&
+			!number(a.attrs[KSTRATA_ATTR_ROWS_HELD_KB]),
+		"SESSION_GET tells how much room there is for rows", "%u KiB",
+		(unsigned int)number(a.attrs[KSTRATA_ATTR_ROWS_KB]));
+	rows.bytes = (uint32_t)bytes;
+	rows.table = (uintptr_t)table;
+	expect("ROWS", ioctl(session, KSTRATA_IOC_ROWS, &rows),
+	       realtime ? EOPNOTSUPP : 0);
+	answered("SESSION_GET of one with rows", get_session(fd, u.session, &a), 0);
+	verdict(number(a.attrs[KSTRATA_ATTR_ROWS_HELD_KB]) == rows.held_kb &&
+			!rows.held_kb == realtime,
+		"SESSION_GET tells how much of it is taken", "%u KiB, not %u",
+		(unsigned int)number(a.attrs[KSTRATA_ATTR_ROWS_HELD_KB]),
+		rows.held_kb);
+	free(table);
+	close(session);
 }
 
 static void test_session(int fd)
@@ -1038,6 +1079,7 @@ int main(void)
 	test_form(fd);
 	test_new(fd);
 	test_session(fd);
+	test_rows(fd);
 	test_cpus(fd);
 	test_dump(fd);
 	test_throttle(fd);
