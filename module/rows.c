@@ -108,15 +108,15 @@ void kst_rowset_release(struct kst_rowset *set, struct kst_rows *rows)
 }
 
 /*
- * Rows that wait for their grace period are memory, too: who gives rows in a loop
- * waits, once these take as much as may be held.
+ * Rows that wait for their grace period are memory, too: who gives rows in a loop has
+ * to wait (true, for once), when these take as much as may be held.
  */
-static void bound_retired(struct kst_rowset *set)
+static bool retired_much(struct kst_rowset *set)
 {
 	if (set->retired <= set->cap)
-		return;
-	rcu_barrier();
+		return false;
 	set->retired = 0;
+	return true;
 }
 
 static int by_met(void *priv, const struct list_head *a, const struct list_head *b)
@@ -214,6 +214,7 @@ static int set_rows(struct kst_rowset *set, u32 id, struct kst_rows *rows,
 int kst_rowset_load(struct kst_rowset *set, struct kstrata_rows *u)
 {
 	struct kst_rows *rows = NULL;
+	bool wait;
 	u64 met;
 	int r;
 
@@ -232,10 +233,12 @@ int kst_rowset_load(struct kst_rowset *set, struct kstrata_rows *u)
 	}
 	mutex_lock(&set->lock);
 	r = set_rows(set, u->id, rows, &u->dropped);
-	bound_retired(set);
+	wait = retired_much(set);
 	mutex_unlock(&set->lock);
 	if (r)
 		kvfree(rows);
+	if (wait)
+		rcu_barrier();
 	u->held_kb = kst_rowset_held_kb(set);
 	return r;
 }

@@ -52,7 +52,7 @@ struct kst_rowset {
 	struct kst_rows __rcu *vdso[2];
 	size_t cap;			/* bytes */
 	size_t held;			/* written under the lock */
-	size_t retired;			/* not known to be freed yet */
+	size_t retired;			/* ... not known to be freed yet */
 };
 
 /* Its table outlives it. kb: kstrata_setup.rows_kb. */

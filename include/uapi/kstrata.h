@@ -80,8 +80,8 @@
  * KSTRATA_IOC_ROWS     struct kstrata_rows (in/out). Any state but NEW (NEW: EINVAL).
  *     Gives the session the unwind rows of an object (section 6), instead of those
  *     it has, if any: a walk uses the ones or the others as a whole. To make room,
- *     rows of objects that were not met for longest are dropped.
- *         ENOENT  no object has this number (any more)
+ *     rows of objects that were not met for longest are dropped; those of vDSOs stay.
+ *         ENOENT  no object has this number (any more), or the session has none
  *         EINVAL  no table, or one that breaks a rule of section 6
  *         E2BIG   longer than KSTRATA_ROWS_BYTES_MAX, or than all that the session
  *                 may have
@@ -188,7 +188,8 @@
  * without a look-up; sample.walk tells what was done, sample.user_reason how the walk
  * ended. Rows are wanted for every object: its OBJECT record is the first request
  * for them. Whenever a walk meets an object whose rows were dropped, an OBJECT record
- * with KSTRATA_OBJECT_WANTED asks again, once.
+ * with KSTRATA_OBJECT_WANTED asks again, once; of one object, not more often than every
+ * five seconds.
  *
  * 5. Netlink
  * ==========

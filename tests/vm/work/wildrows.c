@@ -12,12 +12,13 @@
 #include "../../rowmake.h"
 #include "session.h"
 
-#include <sys/syscall.h>
+#include <sys/resource.h>
 
 #define HZ		10000
 #define EXTENT		(UINT32_C(1) << 21)
 #define ROWS		3000
 #define OBJECTS		64
+#define ROWS_KB		100
 
 extern const char __executable_start[], etext[];
 
@@ -307,13 +308,15 @@ static int load(int fd, bool *spoilt)
 	u.table = (uintptr_t)table;
 	error = ioctl(fd, KSTRATA_IOC_ROWS, &u) ? errno : 0;
 	free(table);
-	return error;
+	/* Larger than all that there may be. */
+	return error == E2BIG && bytes > (ROWS_KB - 8) * 1024 ? ENOENT : error;
 }
 
 int main(int argc, char **argv)
 {
 	struct kstrata_setup setup = setup_of(HZ, 1 << 18);
 	unsigned int loaded = 0, refused = 0, other = 0;
+	int why = 0;
 	pid_t pids[KINDS];
 	struct session s;
 
@@ -325,7 +328,7 @@ int main(int argc, char **argv)
 	setup.flags = KSTRATA_SETUP_OBJECTS | KSTRATA_SETUP_NO_KERNEL;
 	/* Some are dropped for others. */
 	setup.objects = OBJECTS;
-	setup.rows_kb = 100;
+	setup.rows_kb = ROWS_KB;
 	session_begin(&s, setup);
 	if (toggle(s.fd, KSTRATA_IOC_START)) {
 		perror("START");
@@ -339,6 +342,8 @@ int main(int argc, char **argv)
 			kinds[i]();
 		}
 	}
+	/* Ahead of them. */
+	setpriority(PRIO_PROCESS, 0, -19);
 	while (now_ns() < until) {
 		struct timespec ts = { 0, 2000000 };
 		bool spoilt = false;
@@ -348,12 +353,14 @@ int main(int argc, char **argv)
 		nanosleep(&ts, NULL);
 		drain_all(&s);
 		error = load(s.fd, &spoilt);
-		if (!error)
+		if (!error) {
 			loaded++;
-		else if (error == EINVAL && spoilt)
+		} else if (error == EINVAL && spoilt) {
 			refused++;
-		else if (error != ENOENT)
+		} else if (error != ENOENT) {
 			other++;
+			why = error;
+		}
 	}
 	for (size_t i = 0; i < KINDS; i++) {
 		int status;
@@ -373,7 +380,8 @@ int main(int argc, char **argv)
 	for (int i = 0; i <= KSTRATA_REASON_NOT_RESIDENT; i++)
 		printf(" %llu", (unsigned long long)reasons[i]);
 	putchar('\n');
-	verdict(!other, "wildrows: any such table is taken", "%u were not", other);
+	verdict(!other, "wildrows: any such table is taken", "%u were not, %s last",
+		other, strerror(why));
 	verdict(loaded && refused && samples && by_rows && !unsound,
 		"wildrows: samples are whole", "%llu samples, %llu by rows",
 		(unsigned long long)samples, (unsigned long long)by_rows);
