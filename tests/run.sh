@@ -29,11 +29,12 @@ FIRST="deps build"
 HOST="lint build-clang unit unit-asan unit-tsan fuzz unwind-rows unwind-step
 	dkms module serve web
 	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects bench-smoke kunit"
-GUESTS="debug-kernel vm-6.12-smp vm-6.1-smp vm-5.10 vm-6.12-rt vm-7.3 vm-arm64
-	torture races"
+GUESTS="debug-kernel vm-6.12-smp vm-6.12-rows vm-6.1-smp vm-5.10 vm-6.12-rt
+	vm-7.3 vm-arm64 torture races"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
-NEED_BUILD="unit unit-asan unwind-rows unwind-step serve web vm-6.12-smp vm-6.1-smp
+NEED_BUILD="unit unit-asan unwind-rows unwind-step serve web vm-6.12-smp
+	vm-6.12-rows vm-6.1-smp
 	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-5.10 vm-6.12-rt
 	vm-7.3 bench-smoke quickstart"
 
@@ -180,6 +181,11 @@ step_vm_6_1_smp()
 step_vm_6_12_smp()
 {
 	guest_step 6.12 smp
+}
+
+step_vm_6_12_rows()
+{
+	guest_step 6.12 rows
 }
 
 step_vm_6_12_objects()

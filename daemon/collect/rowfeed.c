@@ -310,6 +310,8 @@ static void give(struct rowfeed *f, struct want *w,
 	}
 	f->stats.loads++;
 	f->stats.loaded_bytes += table->size;
+	log_debug("object %u: %zu bytes of unwind rows loaded, %llu frames lacked them",
+		  id, table->size, (unsigned long long)w->missed);
 	w->missed = 0;
 	let_go(f, w);
 	if (is_file(w) && !objects_still(f->options.objects, id)) {
@@ -394,6 +396,10 @@ static void on_answer(void *userdata, struct reader_answer *a)
 
 	f->reading = NULL;
 	f->stats.compile_ns += (uint64_t)(clock_monotonic_ns() - f->asked);
+	log_debug("a file of %llu bytes read in %.1f ms: %s",
+		  (unsigned long long)f->file.size,
+		  (double)(clock_monotonic_ns() - f->asked) / 1e6,
+		  a->status ? strerror(-a->status) : "done");
 	loop_set_alarm(f->work, 0);
 	if (!a->status || no_rows(a->status)) {
 		f->stats.compiled++;
