@@ -431,7 +431,7 @@ static void take_sample(struct collector *c, const struct kstrata_record *rec)
 		c->stats.unknown_records++;
 		return;
 	}
-	cut = cut_of(s);
+	cut = cut_of(s, c->rows != NULL);
 	task = tasks_get(c->tasks, s->pid, kernel, rec->time);
 	r = task ? 0 : -ENOMEM;
 	if (r >= 0) {

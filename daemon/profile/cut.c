@@ -47,7 +47,7 @@ static enum cut of_reason(uint8_t reason)
 	return CUT_OTHER;
 }
 
-enum cut cut_of(const struct kstrata_sample *s)
+enum cut cut_of(const struct kstrata_sample *s, bool rows)
 {
 	/* What the kernel's walk missed is outermost where no user stack is. */
 	if (s->user_reason == KSTRATA_REASON_NONE && !s->nr_user) {
@@ -61,7 +61,7 @@ enum cut cut_of(const struct kstrata_sample *s)
 	 * Frame pointers of code that has none end a walk anyhow, even well; the
 	 * limit alone cuts those that were right as well.
 	 */
-	if (s->walk & KSTRATA_WALK_PENDING &&
+	if (rows && s->walk & KSTRATA_WALK_PENDING &&
 	    s->user_reason != KSTRATA_REASON_DEPTH)
 		return CUT_NO_ROWS_YET;
 	return of_reason(s->user_reason);

@@ -29,8 +29,12 @@ enum cut {
 	CUTS,
 };
 
-/* How a sample's stack, user and kernel as one, is cut on its outer side. */
-enum cut cut_of(const struct kstrata_sample *s);
+/*
+ * How a sample's stack, user and kernel as one, is cut on its outer side. rows:
+ * the module is given some. Else frame pointers are all there is to go by, and
+ * what ends well is taken for whole.
+ */
+enum cut cut_of(const struct kstrata_sample *s, bool rows);
 
 /* "no rows", for people; "no_rows", for members and labels. */
 const char *cut_name(enum cut cut);

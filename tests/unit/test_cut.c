@@ -26,7 +26,7 @@ static struct walked walked(unsigned int user, unsigned int reason,
 
 static const char *marker(struct walked w)
 {
-	return cut_marker(cut_of(&w.s));
+	return cut_marker(cut_of(&w.s, true));
 }
 
 static void test_user(void **state)
@@ -74,6 +74,14 @@ static void test_pending(void **state)
 	assert_string_equal(marker(walked(2, KSTRATA_REASON_COMPLETE,
 					  KSTRATA_WALK_FP)),
 			    "");
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		struct walked w = walked(2, reasons[i], KSTRATA_WALK_FP);
+		enum cut fp = cut_of(&w.s, true);
+
+		/* Nobody gives rows: none are to be waited for. */
+		w.s.walk |= KSTRATA_WALK_PENDING;
+		assert_int_equal(cut_of(&w.s, false), fp);
+	}
 }
 
 static void test_kernel(void **state)
@@ -81,21 +89,21 @@ static void test_kernel(void **state)
 	struct walked w = walked(0, KSTRATA_REASON_NONE, 0);
 
 	(void)state;
-	assert_int_equal(cut_of(&w.s), CUT_NOT);
+	assert_int_equal(cut_of(&w.s, true), CUT_NOT);
 	w.s.nr_kernel = 1;
 	w.frames[0] = 0xffffffff81000000;
 	w.s.kernel_reason = KSTRATA_REASON_COMPLETE;
-	assert_int_equal(cut_of(&w.s), CUT_NOT);
+	assert_int_equal(cut_of(&w.s, true), CUT_NOT);
 	w.s.kernel_reason = KSTRATA_REASON_DEPTH;
-	assert_int_equal(cut_of(&w.s), CUT_DEPTH);
+	assert_int_equal(cut_of(&w.s, true), CUT_DEPTH);
 	w.frames[0] = KSTRATA_FRAME_HIDDEN;
 	w.s.kernel_reason = KSTRATA_REASON_UNSUPPORTED;
-	assert_int_equal(cut_of(&w.s), CUT_NOT);
+	assert_int_equal(cut_of(&w.s, true), CUT_NOT);
 	/* What is above it is whole: this one is not the outermost. */
 	w = walked(1, KSTRATA_REASON_COMPLETE, 0);
 	w.s.nr_kernel = 1;
 	w.s.kernel_reason = KSTRATA_REASON_DEPTH;
-	assert_int_equal(cut_of(&w.s), CUT_NOT);
+	assert_int_equal(cut_of(&w.s, true), CUT_NOT);
 }
 
 static void test_names(void **state)

@@ -30,6 +30,7 @@ __attribute__((noinline)) int frames_test_second(int x)
 }
 
 static struct device *device;
+static struct loop *loop; /* of the last test's rows */
 static char exe[PATH_MAX];
 
 static int setup_fake(void **state)
@@ -55,6 +56,7 @@ static int teardown_fake(void **state)
 {
 	int r = teardown(state);
 
+	loop_free(loop);
 	device_close(device);
 	return r;
 }
@@ -433,6 +435,30 @@ static void test_report(void **state)
 	buf_release(&status);
 }
 
+/* Where rows are given, frame pointers in their place are not to be trusted. */
+static void test_rows_to_come(void **state)
+{
+	struct rowfeed_options options = { 0 };
+	struct fixture *f = *state;
+	struct sample x = looked_up(0x7ffffff5, "pending");
+
+	x.s.nr_user = 1;
+	x.frames[0] = KSTRATA_FRAME_ANON | 0x1000;
+	x.s.walk = KSTRATA_WALK_FP | KSTRATA_WALK_PENDING;
+	collector_take(f->collector, &x.s.hdr);
+	check_stack(f, "{comm=\"pending\"}", "[anon]", 10);
+	assert_int_equal(loop_new(&loop), 0);
+	options.loop = loop;
+	assert_int_equal(collector_feed_rows(f->collector, &options), 0);
+	strcpy(x.s.comm, "pending2");
+	collector_take(f->collector, &x.s.hdr);
+	check_stack(f, "{comm=\"pending2\"}", "[cut: no rows yet];[anon]", 10);
+	x.s.walk = KSTRATA_WALK_FP;
+	strcpy(x.s.comm, "pending3");
+	collector_take(f->collector, &x.s.hdr);
+	check_stack(f, "{comm=\"pending3\"}", "[anon]", 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -446,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_short_records),
 		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_fork_storm),
+		cmocka_unit_test(test_rows_to_come),
 	};
 
 	frames_test_second(1);
