@@ -10,6 +10,9 @@
 
 #include "base/util.h"
 
+/* To be raised when the rows of the same file become others: old ones are kept on disk. */
+#define CFI_REVISION "1"
+
 /* What rows say of the rules that a table has no words for, and of other oddities. */
 enum cfi_bad {
 	CFI_BAD_CFA_EXPRESSION,	/* the CFA is one that we do not know */

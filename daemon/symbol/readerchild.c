@@ -16,9 +16,9 @@
 
 
 
-/* What the largest of files take, with a good margin (tests/bench/unwind). */
+/* The largest of files take a tenth of the memory: libLLVM 28 MiB. */
 static const struct sandbox_limits limits = {
-	.memory = UINT64_C(1) << 30,
+	.memory = UINT64_C(256) << 20,
 	.address_space = UINT64_C(8) << 30,
 	.file = KSTRATA_ROWS_BYTES_MAX,
 	.descriptors = 16,

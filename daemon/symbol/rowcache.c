@@ -17,9 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* To be raised when the compiler makes other rows of the same file. */
-#define REVISION "1"
-#define SUFFIX "." KSTRATA_VERSION "-" REVISION ".rows"
+#define SUFFIX "." KSTRATA_VERSION "-" CFI_REVISION ".rows"
 #define TEMPORARY "new"
 
 #define MAGIC 0x63726b31 /* "1krc" */

@@ -33,8 +33,9 @@ static struct rowcache_key key_of(const char *build_id)
 {
 	struct rowcache_key key;
 
-	snprintf(key.name, sizeof(key.name), "%s-0-1-2.3.%s-1.rows", build_id,
-		 KSTRATA_VERSION);
+	snprintf(key.name, sizeof(key.name),
+		 "%s-0-1-2.3." KSTRATA_VERSION "-" CFI_REVISION ".rows",
+		 build_id);
 	return key;
 }
 
@@ -178,7 +179,7 @@ static void test_strangers(void **state)
 	rowcache_close(c);
 	scratch_run("cd rows && echo x > new && echo x > cccc-0-1-2.3.0.0.0-1.rows "
 		    "&& mkdir dir && ln -s /etc/passwd dddd-0-1-2.3." KSTRATA_VERSION
-		    "-1.rows");
+		    "-" CFI_REVISION ".rows");
 	assert_int_equal(rowcache_open(&c, scratch_path("rows"), 1 << 20), 0);
 	assert_int_equal(stats_of(c).files, 1);
 	/* What was never finished and another version's are removed. */
