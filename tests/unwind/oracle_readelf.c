@@ -201,7 +201,10 @@ static enum starts entry_of(const struct reader *r, struct entry *e)
 
 /* ---- what the interpreter leaves out -------------------------------------- */
 
-/* From the instructions: NULL where the interpreter says it all. Index: SAID_CFA, or 1 + tracked. */
+/*
+ * From the instructions; NULL where the interpreter says it all. By SAID_CFA, or
+ * 1 + enum tracked.
+ */
 #define SAID_CFA 0
 #define SAID (1 + ORACLE_TRACKED)
 
