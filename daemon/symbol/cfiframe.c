@@ -19,14 +19,14 @@ struct entry {
 static int grow(void *array, size_t nr, size_t *cap, size_t size, size_t max)
 {
 	size_t want = *cap ? *cap * 2 : 64;
-	void *v;
+	void *old, *v;
 
 	if (nr < *cap)
 		return 0;
 	if (nr >= max)
 		return -EFBIG;
-	memcpy(&v, array, sizeof(v));
-	v = realloc(v, want * size);
+	memcpy(&old, array, sizeof(old));
+	v = realloc(old, want * size);
 	if (!v)
 		return -ENOMEM;
 	memcpy(array, &v, sizeof(v));

@@ -28,7 +28,10 @@ struct rowtable {
 /* What cannot be said, and what nothing is said of. */
 extern const struct kstrata_rule rowtable_bad, rowtable_none;
 
-/* From this offset on, or from where the last row begins, if that is later. Equal neighbours become one row. */
+/*
+ * From this offset on, or from where the last row begins, if that is later. Equal
+ * neighbours become one row.
+ */
 void rowtable_add(struct rowtable *t, uint64_t offset,
 		  const struct kstrata_rule *rule);
 /* Rows reach up to here. */

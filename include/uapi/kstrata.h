@@ -219,8 +219,9 @@
  * KSTRATA_CMD_SESSION_GET  SESSION; or as a dump (NLM_F_DUMP) of all sessions, and
  *     no attributes. Answer, one message for each: SESSION, STATE, OPENER; except
  *     in state NEW also HZ, BUDGET, CPUS, FILTERS, FLAGS, GRANTED, RING_BYTES,
- *     WATERMARK_BYTES, KERNEL_DEPTH, USER_DEPTH, OBJECTS, ROWS_KB,
- *     ROWS_HELD_KB, and STATS, summed over all CPUs. NLM_F_DUMP_INTR: sessions came or ended meanwhile, ask again.
+ *     WATERMARK_BYTES, KERNEL_DEPTH, USER_DEPTH, OBJECTS, ROWS_KB, ROWS_HELD_KB,
+ *     and STATS, summed over all CPUs. NLM_F_DUMP_INTR: sessions came or ended
+ *     meanwhile, ask again.
  *         EINVAL  no SESSION; a dump with one
  *         ENOENT  no such session
  *

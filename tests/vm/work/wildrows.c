@@ -73,7 +73,8 @@ static uint64_t wild_address(void)
 	case 3: return (uintptr_t)stack + stack_bytes + chance() % 64 * 4 - 128;
 	/* Code. */
 	case 4: return (uintptr_t)__executable_start +
-		       chance() % (uint32_t)(etext - __executable_start);
+		       chance() % (uint32_t)((uintptr_t)etext -
+					     (uintptr_t)__executable_start);
 	}
 	return (uintptr_t)stack + chance() % (uint32_t)stack_bytes / 8 * 8;
 }

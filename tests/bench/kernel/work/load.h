@@ -26,8 +26,9 @@ void load_list(void);
 
 /*
  * Run it with exactly depth frames on the user stack, the function that works
- * included, all linked by frame pointers if these are built with them. Loads that start other programs or
- * switch between them have their depth on the first process's stack only.
+ * included, all linked by frame pointers if these are built with them. Loads that start
+ * other programs or switch between them have their depth on the first process's stack
+ * only.
  */
 void load_run(const struct load *load, uint64_t rounds, unsigned int depth);
 
