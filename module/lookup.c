@@ -14,7 +14,7 @@
 
 static void take_rows(struct kst_span *span, struct kst_rows_met met)
 {
-	span->rows = met.rows ? &met.rows->view : NULL;
+	span->rows = met.rows;
 	span->pending = met.pending;
 }
 

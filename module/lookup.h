@@ -6,12 +6,13 @@
 #ifndef _KST_LOOKUP_H
 #define _KST_LOOKUP_H
 
+#include <linux/compiler.h>
 #include <linux/types.h>
 
 #include <kstrata.h>
-#include <kstrata/rows.h>
 
 struct kst_objects;
+struct kst_rows;
 struct mm_struct;
 
 /* A mapping: what to make of an address in it. */
@@ -19,7 +20,7 @@ struct kst_span {
 	u64 start;
 	u64 bytes;
 	u64 base;	/* the frame word of start */
-	const struct kst_rows_view *rows;	/* of its object, or NULL */
+	const struct kst_rows *rows;	/* of its object, or NULL */
 	bool pending;	/* NULL for now: they are wanted */
 	bool full;	/* an object that could not get a number */
 };
@@ -57,9 +58,11 @@ static inline const struct kst_span *kst_lookup_span(struct kst_lookup *l, u64 a
 	const struct kst_span *s;
 
 	/* Bound: KST_SPANS, and one look-up. */
-	for (s = l->spans; s < l->spans + KST_SPANS; s++)
-		if (at - s->start < s->bytes)
+	s = l->spans;
+	do
+		if (likely(at - s->start < s->bytes))
 			return s;
+	while (++s < l->spans + KST_SPANS);
 	return kst_lookup_miss(l, at);
 }
 

@@ -196,6 +196,8 @@ static int set_rows(struct kst_rowset *set, u32 id, struct kst_rows *rows,
 		return -ENOENT;
 	if (cost > set->cap - vdso_cost(set, id))
 		return -E2BIG;
+	if (rows)
+		rows->serial = ++set->serial;
 	if (is_vdso(id))
 		old = set_vdso(set, id, rows);
 	else

@@ -32,9 +32,10 @@ struct kst_rows {
 	struct list_head list;
 	u64 met;
 	size_t cost;		/* memory that it takes */
+	u64 serial;		/* of all that the set ever had; not 0 */
 	u32 id;			/* of the object */
 	/* So that the starts of each block are one cache line. */
-	u8 pad[60];
+	u8 pad[52];
 	struct kstrata_rows_table table[];
 };
 
@@ -50,6 +51,7 @@ struct kst_rowset {
 	struct list_head list;		/* of files' */
 	/* KSTRATA_OBJECT_VDSO, KSTRATA_OBJECT_VDSO32; ERR_PTR: it has none. */
 	struct kst_rows __rcu *vdso[2];
+	u64 serial;			/* the last one given */
 	size_t cap;			/* bytes */
 	size_t held;			/* written under the lock */
 	size_t retired;			/* ... not known to be freed yet */

@@ -67,8 +67,8 @@ static void take_stacks(struct kst_cpu *c, struct pt_regs *regs,
 	if (u->flags & KSTRATA_SETUP_NO_USER || !current->mm->start_code)
 		return;
 	frames += rec->nr_kernel;
-	kst_unwind_user(regs, s->objects, c->ring.producer, rec, frames,
-			u->user_depth);
+	kst_unwind_user(regs, s->objects, c->rules, c->ring.producer, rec,
+			frames, u->user_depth);
 }
 
 static void take_sample(struct kst_cpu *c, u64 now, u64 weight)

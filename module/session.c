@@ -18,6 +18,7 @@
 #include "objects.h"
 #include "probes.h"
 #include "sampler.h"
+#include "unwind.h"
 
 struct kst_session *kst_session_find(u32 id)
 {
@@ -105,6 +106,7 @@ static void free_cpus(struct kst_cpu **cpus)
 		/* No producer is left: this one may still be on its way. */
 		irq_work_sync(&cpus[cpu]->wake);
 		kst_ring_free(&cpus[cpu]->ring);
+		kvfree(cpus[cpu]->rules);
 		kfree(cpus[cpu]);
 	}
 	kvfree(cpus);
@@ -144,6 +146,15 @@ static int session_add_cpu(struct kst_session *s, struct kst_cpu **cpus,
 	if (r) {
 		kfree(c);
 		return r;
+	}
+	if (setup->flags & KSTRATA_SETUP_OBJECTS) {
+		c->rules = kvzalloc_node(sizeof(*c->rules), GFP_KERNEL_ACCOUNT,
+					 cpu_to_node(cpu));
+		if (!c->rules) {
+			kst_ring_free(&c->ring);
+			kfree(c);
+			return -ENOMEM;
+		}
 	}
 	c->session = s;
 	c->cpu = cpu;

@@ -24,6 +24,7 @@
 struct file;
 struct kst_filters;
 struct kst_objects;
+struct kst_rule_cache;
 struct kst_session;
 struct pid_namespace;
 
@@ -33,6 +34,7 @@ struct kst_cpu {
 	struct kst_ring ring;
 	struct irq_work wake;
 	struct kst_cpu_events events;
+	struct kst_rule_cache *rules;	/* or NULL */
 	/* sampler.c */
 	struct hrtimer timer;
 	struct kst_busy busy;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "unwind.h"
 
+#include <linux/hash.h>
 #include <linux/kernel.h>
 #include <linux/nospec.h>
 #include <linux/sched.h>
@@ -11,6 +12,7 @@
 
 #include "compat/regs.h"
 #include "lookup.h"
+#include "rows.h"
 #include "stack.h"
 
 #ifdef CONFIG_X86_64
@@ -24,6 +26,7 @@ struct walk {
 	struct kst_frame f;
 	struct pt_regs *regs;
 	struct kst_lookup *l;	/* or NULL: no look-ups */
+	struct kst_rule_cache *cache;
 	u64 end;		/* no word of user memory begins here or beyond */
 	u64 fault;		/* what could not be read last */
 	u64 *out;
@@ -126,22 +129,12 @@ static __always_inline u8 step_by_fp(struct walk *w)
 }
 
 /*
- * Code that no rows cover. What it has as a frame pointer may be anything, unless it
- * is off the stack of code that keeps one.
+ * Why a step by the frame pointer failed, if this was not off a record: what code
+ * without rows has as a frame pointer may be anything.
  */
-static u8 step_without_rows(struct walk *w, bool pending)
+static noinline u8 no_record(struct walk *w, u8 reason)
 {
-	u8 reason = KST_CODE_SILENT;
-	bool leaf = w->f.flags & KST_FRAME_LEAF;
-
-	if (leaf)
-		reason = step_by_code(w);
-	if (reason != KST_CODE_SILENT)
-		return reason;
-	if (pending)
-		w->what |= KSTRATA_WALK_PENDING;
-	reason = step_by_fp(w);
-	if (!w->l || !reason || w->on_fp)
+	if (!w->l)
 		return reason;
 	switch (reason) {
 	case KSTRATA_REASON_FAULT:
@@ -149,26 +142,40 @@ static u8 step_without_rows(struct walk *w, bool pending)
 							   KSTRATA_REASON_NO_ROWS;
 	case KSTRATA_REASON_COMPLETE:
 		/* Whoever is called by nobody has none. So has any other. */
-		return leaf && !w->f.fp ? KSTRATA_REASON_NO_ROWS : reason;
+		return w->f.flags & KST_FRAME_LEAF && !w->f.fp ?
+			KSTRATA_REASON_NO_ROWS : reason;
 	default:
 		return KSTRATA_REASON_NO_ROWS;
 	}
 }
 
-/*
- * Note the frame. What it is in; NULL: nowhere, or no look-ups are made. *at: its
- * place in the file.
- */
+/* Code that no rows cover, be it for now. */
+static __always_inline u8 step_without_rows(struct walk *w, bool pending)
+{
+	u8 reason;
+
+	if (pending)
+		w->what |= KSTRATA_WALK_PENDING;
+	reason = step_by_fp(w);
+	if (unlikely(reason && !w->on_fp))
+		return no_record(w, reason);
+	return reason;
+}
+
+static noinline u8 step_leaf_without_rows(struct walk *w, bool pending)
+{
+	u8 reason = step_by_code(w);
+
+	return reason == KST_CODE_SILENT ? step_without_rows(w, pending) : reason;
+}
+
+/* Note the frame. What it is in; NULL: nowhere. *at: its place in the file. */
 static __always_inline const struct kst_span *note(struct walk *w, u64 *at)
 {
 	u64 place = kst_frame_place(&w->f);
 	const struct kst_span *span;
 	u64 move;
 
-	if (!w->l) {
-		w->out[w->n++] = w->f.pc;
-		return NULL;
-	}
 	span = kst_lookup_span(w->l, place);
 	if (unlikely(!span)) {
 		w->out[w->n++] = KSTRATA_FRAME_NOWHERE | w->f.pc;
@@ -176,9 +183,44 @@ static __always_inline const struct kst_span *note(struct walk *w, u64 *at)
 	}
 	move = span->base - span->start;
 	w->out[w->n++] = w->f.pc + move;
-	w->full += span->full;
 	*at = (place + move) & ((1ull << KSTRATA_FRAME_OFFSET_BITS) - 1);
 	return span;
+}
+
+static const struct kstrata_rule *find_rule(struct kst_rule_slot *slot,
+					    const struct kst_rows *rows, u64 at)
+{
+	static const struct kstrata_rule none = { .cfa = KSTRATA_CFA_NONE };
+	const struct kstrata_rule *rule = kst_rows_find(&rows->view, at);
+
+	if (!rule)
+		return &none;
+	BUILD_BUG_ON(KSTRATA_ROWS_RULES_MAX > U16_MAX);
+	BUILD_BUG_ON(KSTRATA_FRAME_OFFSET_BITS + 16 > 64);
+	slot->serial = rows->serial;
+	slot->found = at << 16 | (u16)(rule - rows->view.rules);
+	return rule;
+}
+
+/* One of KSTRATA_CFA_NONE where no row reaches. */
+static __always_inline const struct kstrata_rule *
+rule_at(struct walk *w, const struct kst_rows *rows, u64 at)
+{
+	struct kst_rule_slot *slot =
+		&w->cache->slots[hash_64(at, KST_RULE_CACHE_BITS)];
+	u64 found = slot->found;
+
+	if (likely(slot->serial == rows->serial && found >> 16 == at))
+		return &rows->view.rules[(u16)found];
+	return find_rule(slot, rows, at);
+}
+
+/* From a frame that is in no code. */
+static noinline u8 step_off_code(struct walk *w)
+{
+	/* A call to nowhere has a caller; a return to it was none. */
+	return w->f.flags & KST_FRAME_LEAF ? step_leaf_without_rows(w, false) :
+					     KSTRATA_REASON_BAD_FRAME;
 }
 
 /* Note the frame and go on to its caller. */
@@ -190,20 +232,47 @@ static __always_inline u8 step(struct walk *w)
 
 	span = note(w, &at);
 	if (unlikely(!span || (span->base & KSTRATA_FRAME_KIND) ==
-				      KSTRATA_FRAME_NOWHERE)) {
-		/* A call to nowhere has a caller; a return to it was none. */
-		if (w->l && !(w->f.flags & KST_FRAME_LEAF))
-			return KSTRATA_REASON_BAD_FRAME;
-		return step_without_rows(w, false);
+				      KSTRATA_FRAME_NOWHERE))
+		return step_off_code(w);
+	if (!span->rows) {
+		w->full += span->full;
+		goto none;
 	}
-	if (!span->rows)
-		return step_without_rows(w, span->pending);
-	rule = kst_rows_find(span->rows, at);
-	if (!rule || rule->cfa == KSTRATA_CFA_NONE)
-		return step_without_rows(w, false);
-	if (unlikely(rule->cfa == KSTRATA_CFA_SIGNAL))
-		w->what |= KSTRATA_WALK_SIGNAL;
-	return step_by_rule(w, rule, span->rows->aux);
+	rule = rule_at(w, span->rows, at);
+	if (unlikely(rule->cfa <= KSTRATA_CFA_SIGNAL)) {
+		if (rule->cfa == KSTRATA_CFA_NONE)
+			goto none;
+		if (rule->cfa == KSTRATA_CFA_SIGNAL)
+			w->what |= KSTRATA_WALK_SIGNAL;
+	}
+	return step_by_rule(w, rule, span->rows->view.aux);
+none:
+	if (unlikely(w->f.flags & KST_FRAME_LEAF))
+		return step_leaf_without_rows(w, span->pending);
+	return step_without_rows(w, span->pending);
+}
+
+/*
+ * Without look-ups: all by frame pointers, but for the leaf, which may tell more. User
+ * memory stays open. Bound: max frames, and fp only ever moves outwards.
+ */
+static u8 walk_by_fp(struct walk *w)
+{
+	u8 reason;
+
+	w->out[w->n++] = w->f.pc;
+	reason = step_leaf_without_rows(w, false);
+	if (reason || w->n == w->max)
+		return reason;
+	if (!user_read_access_begin((void __user *)NULL, 8))
+		return KSTRATA_REASON_FAULT;
+	do {
+		w->out[w->n++] = w->f.pc;
+		reason = kst_unwind_fp(&w->f, MACHINE, read_word, w);
+		w->by_fp += !reason;
+	} while (!reason && w->n < w->max);
+	user_read_access_end();
+	return reason;
 }
 
 /*
@@ -216,13 +285,19 @@ static u8 walk_all(struct walk *w)
 	u64 at;
 
 	if (unlikely(!user_is_there(w))) {
-		note(w, &at);
+		if (w->l)
+			note(w, &at);
+		else
+			w->out[w->n++] = w->f.pc;
 		reason = KSTRATA_REASON_FAULT;
 	} else {
 		pagefault_disable();
-		do
-			reason = step(w);
-		while (!reason && w->n < w->max);
+		if (!w->l)
+			reason = walk_by_fp(w);
+		else
+			do
+				reason = step(w);
+			while (!reason && w->n < w->max);
 		pagefault_enable();
 	}
 	if (!reason)
@@ -253,10 +328,11 @@ static void walk32(struct walk *w, struct kstrata_sample *rec)
 }
 
 void kst_unwind_user(struct pt_regs *regs, struct kst_objects *o,
-		     struct kstrata_ring_producer *p, struct kstrata_sample *rec,
-		     u64 *out, u16 max)
+		     struct kst_rule_cache *cache, struct kstrata_ring_producer *p,
+		     struct kstrata_sample *rec, u64 *out, u16 max)
 {
 	struct walk w = {
+		.cache = cache,
 		.regs = regs,
 		.end = TASK_SIZE_MAX - sizeof(u64) + 1,
 		.out = out,

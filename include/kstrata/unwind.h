@@ -41,8 +41,8 @@ typedef int kst_leaf_fn(void *ctx, unsigned int reg, __u64 *value);
  * @sp:		stack pointer: what lies below has been left behind
  * @fp:		frame pointer
  * @aux:	value of the register @aux_reg
- * @saved:	LEAF or NEAR, below a signal frame: address of the saved registers,
- *		else 0
+ * @saved:	LEAF or NEAR: address of the registers that a signal frame has saved,
+ *		or 0
  * @aux_reg:	number of a register, KSTRATA_ROWS_AUX_NONE: of none
  * @flags:	KST_FRAME_*
  */
@@ -279,7 +279,6 @@ KST_INLINE __u8 kst_unwind_fp(struct kst_frame *f, int machine, kst_read_fn *rea
 	f->pc = ret;
 	f->sp = f->fp + 16;
 	f->fp = next;
-	f->saved = 0;
 	f->aux_reg = KSTRATA_ROWS_AUX_NONE;
 	f->flags = KST_FRAME_FP | (machine == KST_ARM64 ? KST_FRAME_LOW : 0);
 	return KSTRATA_REASON_NONE;
@@ -298,23 +297,74 @@ KST_INLINE __u8 kst_unwind_cfa(const struct kst_frame *f,
 	if (reason)
 		return reason;
 	value += rule->offset;
+	if (__builtin_expect(rule->cfa == KSTRATA_CFA_REG, 1)) {
+		*cfa = value;
+		return KSTRATA_REASON_NONE;
+	}
 	if (rule->cfa == KSTRATA_CFA_PLT) {
-		value += f->pc % 16 >= (__u32)rule->add ? 8 : 0;
-	} else if (rule->cfa == KSTRATA_CFA_DEREF || rule->cfa == KSTRATA_CFA_INDEX) {
-		if (rule->cfa == KSTRATA_CFA_INDEX) {
-			reason = kst_unwind_reg(f, rule->index, &index, machine, read,
-						leaf, ctx);
-			if (reason)
-				return reason;
-			value += 8 * index;
-		}
-		if (!read(ctx, value, &value))
-			return KSTRATA_REASON_FAULT;
-		value += rule->add;
-	} else if (rule->cfa != KSTRATA_CFA_REG) {
+		*cfa = value + (f->pc % 16 >= (__u32)rule->add ? 8 : 0);
+		return KSTRATA_REASON_NONE;
+	}
+	if (rule->cfa == KSTRATA_CFA_INDEX) {
+		reason = kst_unwind_reg(f, rule->index, &index, machine, read, leaf,
+					ctx);
+		if (reason)
+			return reason;
+		value += 8 * index;
+	} else if (rule->cfa != KSTRATA_CFA_DEREF) {
 		return KSTRATA_REASON_BAD_RULE;
 	}
-	*cfa = value;
+	if (!read(ctx, value, &value))
+		return KSTRATA_REASON_FAULT;
+	*cfa = value + rule->add;
+	return KSTRATA_REASON_NONE;
+}
+
+/*
+ * What nearly all rules are, x86-64: CFA = SP or FP + offset, the return address right
+ * below it, the frame pointer as it is or on the stack, likewise the third register.
+ * KST_RULE_OTHER: this is none of them.
+ */
+#define KST_RULE_OTHER	0xff
+
+KST_INLINE __u8 kst_unwind_usual(struct kst_frame *f, const struct kstrata_rule *rule,
+				 __u8 aux, kst_read_fn *read, void *ctx)
+{
+	__u64 cfa, pc, fp = f->fp, value = f->aux;
+	__u8 reason;
+
+	/* SAME is 0, AT_CFA one bit. */
+	if (rule->cfa != KSTRATA_CFA_REG || rule->ra.how != KSTRATA_SAVE_AT_CFA ||
+	    rule->fp.how & ~KSTRATA_SAVE_AT_CFA ||
+	    rule->aux.how & ~KSTRATA_SAVE_AT_CFA || f->flags != KST_FRAME_FP)
+		return KST_RULE_OTHER;
+	cfa = f->sp;
+	if (rule->reg != kst_reg_sp(KST_X86_64)) {
+		cfa = fp;
+		if (rule->reg != kst_reg_fp(KST_X86_64))
+			return KST_RULE_OTHER;
+	}
+	cfa += rule->offset;
+	if (cfa % 8 || cfa <= f->sp)
+		return KSTRATA_REASON_BAD_FRAME;
+	if (!read(ctx, cfa + rule->ra.offset, &pc))
+		return KSTRATA_REASON_FAULT;
+	reason = kst_unwind_pc(pc);
+	if (reason)
+		return reason;
+	if (rule->fp.how && !read(ctx, cfa + rule->fp.offset, &fp))
+		return KSTRATA_REASON_FAULT;
+	if (rule->aux.how) {
+		if (!read(ctx, cfa + rule->aux.offset, &value))
+			return KSTRATA_REASON_FAULT;
+		f->aux_reg = aux;
+	} else if (f->aux_reg != aux) {
+		f->aux_reg = KSTRATA_ROWS_AUX_NONE;
+	}
+	f->pc = pc;
+	f->sp = cfa;
+	f->fp = fp;
+	f->aux = value;
 	return KSTRATA_REASON_NONE;
 }
 
@@ -327,10 +377,17 @@ KST_INLINE __u8 kst_unwind_rule(struct kst_frame *f, const struct kstrata_rule *
 				__u8 aux, int machine, kst_read_fn *read,
 				kst_leaf_fn *leaf, void *ctx)
 {
-	struct kst_frame to = { .aux_reg = KSTRATA_ROWS_AUX_NONE };
-	__u8 reason;
+	/* Words of its own each: a struct would not stay in registers. */
+	__u64 cfa, pc, fp, aux_value = 0;
+	__u8 reason, flags, aux_reg = KSTRATA_ROWS_AUX_NONE;
 
-	if (rule->cfa <= KSTRATA_CFA_SIGNAL) {
+	if (machine == KST_X86_64) {
+		reason = kst_unwind_usual(f, rule, aux, read, ctx);
+		if (__builtin_expect(reason != KST_RULE_OTHER, 1))
+			return reason;
+	}
+
+	if (__builtin_expect(rule->cfa <= KSTRATA_CFA_SIGNAL, 0)) {
 		if (rule->cfa == KSTRATA_CFA_END)
 			return KSTRATA_REASON_COMPLETE;
 		if (rule->cfa != KSTRATA_CFA_SIGNAL)
@@ -348,9 +405,9 @@ KST_INLINE __u8 kst_unwind_rule(struct kst_frame *f, const struct kstrata_rule *
 		    (__s64)rule->ra.offset != (__s64)rule->fp.offset + 8 ||
 		    !(f->flags & KST_FRAME_FP))
 			return kst_unwind_fp(f, machine, read, ctx);
-		to.sp = f->fp - rule->fp.offset;
+		cfa = f->fp - rule->fp.offset;
 	} else {
-		reason = kst_unwind_cfa(f, rule, &to.sp, machine, read, leaf, ctx);
+		reason = kst_unwind_cfa(f, rule, &cfa, machine, read, leaf, ctx);
 		if (reason)
 			return reason;
 	}
@@ -358,57 +415,58 @@ KST_INLINE __u8 kst_unwind_rule(struct kst_frame *f, const struct kstrata_rule *
 	 * Outwards, strictly but for a leaf that has pushed nothing: the return
 	 * address in a register.
 	 */
-	if (to.sp % 8 || to.sp < f->sp ||
-	    (to.sp == f->sp && !(f->flags & KST_FRAME_LEAF)))
+	if (cfa % 8 || cfa < f->sp ||
+	    (cfa == f->sp && !(f->flags & KST_FRAME_LEAF)))
 		return KSTRATA_REASON_BAD_FRAME;
 
 	if (rule->ra.how == KSTRATA_SAVE_SAME) {
 		/* The link register: who calls overwrites it. */
 		if (machine != KST_ARM64 || !(f->flags & KST_FRAME_LEAF))
 			return KSTRATA_REASON_BAD_RULE;
-		reason = kst_unwind_reg(f, 30, &to.pc, machine, read, leaf, ctx);
+		reason = kst_unwind_reg(f, 30, &pc, machine, read, leaf, ctx);
 	} else {
-		reason = kst_unwind_save(f, &rule->ra, to.sp, &to.pc, machine, read,
+		reason = kst_unwind_save(f, &rule->ra, cfa, &pc, machine, read,
 					 leaf, ctx);
 	}
 	if (reason)
 		return reason;
-	to.pc = kst_unwind_strip(to.pc, machine);
-	reason = kst_unwind_pc(to.pc);
+	pc = kst_unwind_strip(pc, machine);
+	reason = kst_unwind_pc(pc);
 	if (reason)
 		return reason;
 
 	/* A register that cannot be had is only missed if it is asked for. */
 	if (rule->fp.how == KSTRATA_SAVE_SAME) {
-		to.fp = f->fp;
-		to.flags = f->flags & KST_FRAME_FP;
+		fp = f->fp;
+		flags = f->flags & KST_FRAME_FP;
 	} else {
-		reason = kst_unwind_save(f, &rule->fp, to.sp, &to.fp, machine, read,
+		reason = kst_unwind_save(f, &rule->fp, cfa, &fp, machine, read,
 					 leaf, ctx);
 		/* Past its pop, GCC still has it where FP, restored, points. */
 		if (reason == KSTRATA_REASON_FAULT &&
 		    rule->fp.how == KSTRATA_SAVE_AT_CFA)
 			return reason;
-		to.flags = reason ? 0 : KST_FRAME_FP;
+		flags = reason ? 0 : KST_FRAME_FP;
 	}
 	if (aux != KSTRATA_ROWS_AUX_NONE) {
 		if (rule->aux.how == KSTRATA_SAVE_SAME)
-			reason = kst_unwind_reg(f, aux, &to.aux, machine, read, leaf,
+			reason = kst_unwind_reg(f, aux, &aux_value, machine, read, leaf,
 						ctx);
 		else
-			reason = kst_unwind_save(f, &rule->aux, to.sp, &to.aux,
+			reason = kst_unwind_save(f, &rule->aux, cfa, &aux_value,
 						 machine, read, leaf, ctx);
 		if (reason == KSTRATA_REASON_FAULT &&
 		    rule->aux.how == KSTRATA_SAVE_AT_CFA)
 			return reason;
 		if (!reason)
-			to.aux_reg = aux;
+			aux_reg = aux;
 	}
-	if (f->flags & KST_FRAME_LEAF) {
-		to.saved = f->saved;
-		to.flags |= KST_FRAME_NEAR;
-	}
-	*f = to;
+	f->pc = pc;
+	f->sp = cfa;
+	f->fp = fp;
+	f->aux = aux_value;
+	f->aux_reg = aux_reg;
+	f->flags = flags | (f->flags & KST_FRAME_LEAF ? KST_FRAME_NEAR : 0);
 	return KSTRATA_REASON_NONE;
 }
 
@@ -522,7 +580,6 @@ KST_INLINE __u8 kst_unwind_code(struct kst_frame *f, int machine, kst_read_fn *r
 		return reason;
 	f->pc = ret;
 	f->sp = sp;
-	f->saved = 0;
 	f->aux_reg = KSTRATA_ROWS_AUX_NONE;
 	f->flags &= KST_FRAME_FP;
 	if (machine == KST_ARM64 && told != 2)

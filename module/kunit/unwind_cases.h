@@ -400,7 +400,7 @@ static const char *uw_case_signal(struct uw_world *w, int machine)
 	UW_WANT(uw_rule(w, &rule, 3) == KSTRATA_REASON_NONE);
 	UW_WANT(w->f.sp == UW_BASE + 64 && w->f.pc == 0x5000 + 8 + r0);
 	UW_WANT(w->f.aux == UW_BASE + 48 && w->f.aux_reg == 3);
-	UW_WANT(w->f.flags == KST_FRAME_FP && !w->f.saved);
+	UW_WANT(w->f.flags == KST_FRAME_FP);
 
 	/* The link register counts once more. */
 	uw_inner(w, machine);

@@ -69,7 +69,8 @@ static const struct kstrata_save at_16 = { KSTRATA_SAVE_AT_CFA, 0, 0, -16 };
 
 struct forged {
 	struct pt_regs regs;
-	struct kst_rows_view rows;
+	struct kst_rows *rows;
+	struct kst_rule_cache cache;
 	u16 starts[KSTRATA_ROWS_PER_BLOCK];
 	u8 row_rules[KSTRATA_ROWS_PER_BLOCK];
 	u32 pages[2], blocks[1];
@@ -111,7 +112,7 @@ const struct kst_span *kst_lookup_miss(struct kst_lookup *l, u64 at)
 {
 	struct forged *w = (struct forged *)l->o;
 	const struct kst_span all[] = {
-		{ .start = ROWS, .base = OBJECT(16) | 0x1000, .rows = &w->rows },
+		{ .start = ROWS, .base = OBJECT(16) | 0x1000, .rows = w->rows },
 		{ .start = BARE, .base = OBJECT(17) },
 		{ .start = SOON, .base = OBJECT(18), .pending = true },
 		{ .start = JIT, .base = KSTRATA_FRAME_ANON | JIT },
@@ -149,7 +150,8 @@ static void make_rows(struct forged *w)
 		w->starts[i] = i < NR_RULES ? i * 0x100 : KSTRATA_ROW_NONE;
 		w->row_rules[i] = i < NR_RULES ? i : 0;
 	}
-	w->rows = (struct kst_rows_view){
+	w->rows->serial++;
+	w->rows->view = (struct kst_rows_view){
 		.starts = w->starts, .rules = w->rules, .pages = w->pages,
 		.blocks = w->blocks, .row_rules = w->row_rules,
 		.first = 0x1000, .extent = NR_RULES * 0x100, .page_bits = 16,
@@ -189,6 +191,9 @@ static int unwind_setup(struct kunit *test)
 	if (!w)
 		return -ENOMEM;
 	test->priv = w;
+	w->rows = kunit_kzalloc(test, sizeof(*w->rows), GFP_KERNEL);
+	if (!w->rows)
+		return -ENOMEM;
 	make_rows(w);
 	w->stack = kunit_vm_mmap(test, NULL, 0, STACK + 2 * PAGE_SIZE,
 				 PROT_READ | PROT_WRITE,
@@ -213,7 +218,7 @@ static void walk(struct forged *w, struct kst_objects *o, u16 max)
 	w->frames[max] = 0xfeedface;
 	w->rec = (struct kstrata_sample){ .user_reason = 0xff };
 	local_irq_save(flags);
-	kst_unwind_user(&w->regs, o, &w->p, &w->rec, w->frames, max);
+	kst_unwind_user(&w->regs, o, &w->cache, &w->p, &w->rec, w->frames, max);
 	local_irq_restore(flags);
 	w->n = w->rec.nr_user;
 	w->reason = w->rec.user_reason;
@@ -647,6 +652,33 @@ static void unwind_busy(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->n, 0);
 }
 
+/* Other rows of the same object, at the same address: the cache has none of these. */
+static void unwind_replaced(struct kunit *test)
+{
+	struct forged *w = test->priv;
+	unsigned int i;
+
+	w->regs.ip = in(BY_SP);
+	put(w, 16, 0, in(ENDS));
+	put(w, 32, 0, in(BAD));
+	for (i = 0; i < 3; i++) {
+		look(w);
+		EXPECT_WALK(w, 2, KSTRATA_REASON_COMPLETE, KSTRATA_WALK_ROWS);
+	}
+	w->rows->serial++;
+	w->row_rules[ENDS] = BAD;
+	w->rules[BY_SP].offset = 48;
+	look(w);
+	EXPECT_WALK(w, 2, KSTRATA_REASON_BAD_RULE, KSTRATA_WALK_ROWS);
+	w->row_rules[BAD] = ENDS;
+	/* The same serial: what was found before counts. */
+	look(w);
+	EXPECT_WALK(w, 2, KSTRATA_REASON_BAD_RULE, KSTRATA_WALK_ROWS);
+	w->rows->serial++;
+	look(w);
+	EXPECT_WALK(w, 2, KSTRATA_REASON_COMPLETE, KSTRATA_WALK_ROWS);
+}
+
 /* Any rule, any words: the walk ends, within its bound. */
 static void unwind_random(struct kunit *test)
 {
@@ -711,6 +743,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(unwind_signal),
 	KUNIT_CASE(unwind_code),
 	KUNIT_CASE(unwind_busy),
+	KUNIT_CASE(unwind_replaced),
 	KUNIT_CASE(unwind_random),
 	{}
 };
