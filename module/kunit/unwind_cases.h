@@ -81,6 +81,8 @@ static __u8 uw_code(struct uw_world *w)
 
 #define UW_SP(w)	((w)->machine == KST_ARM64 ? 31 : 7)
 #define UW_FP(w)	((w)->machine == KST_ARM64 ? 29 : 6)
+/* One that functions leave as they find it. */
+#define UW_KEPT(w)	((w)->machine == KST_ARM64 ? 19 : 3)
 
 static void uw_reset(struct uw_world *w, int machine)
 {
@@ -128,7 +130,8 @@ static const char *uw_case_registers(struct uw_world *w, int machine)
 	rule = (struct kstrata_rule)UW_RULE(UW_SP(w), 32);
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_NONE);
 	UW_WANT(w->f.sp == UW_BASE + 96 && w->f.pc == 0x5000 + 11 &&
-		w->f.fp == 0x5000 + 10 && w->f.flags == KST_FRAME_FP);
+		w->f.fp == 0x5000 + 10 &&
+		w->f.flags == (KST_FRAME_FP | KST_FRAME_NEAR));
 	UW_WANT(w->reads == 2);
 
 	uw_inner(w, machine);
@@ -138,14 +141,21 @@ static const char *uw_case_registers(struct uw_world *w, int machine)
 	UW_WANT(kst_frame_place(&w->f) == 0x5000 + 32);
 
 	uw_reset(w, machine);
-	w->regs[3] = UW_BASE + 400;
-	rule = (struct kstrata_rule)UW_RULE(3, -40);
+	w->regs[UW_KEPT(w)] = UW_BASE + 400;
+	rule = (struct kstrata_rule)UW_RULE(UW_KEPT(w), -40);
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_NONE);
 	UW_WANT(w->f.sp == UW_BASE + 360);
 	/* ... which is unknown in its caller. */
 	was = w->f;
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_BAD_RULE);
 	UW_WANT(w->f.pc == was.pc && w->f.sp == was.sp && w->f.fp == was.fp);
+	/* A scratch register is taken to be as it was, but no further. */
+	w->regs[10] = UW_BASE + 416;
+	rule.reg = 10;
+	rule.offset = 0;
+	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_NONE);
+	UW_WANT(w->f.sp == UW_BASE + 416 && !(w->f.flags & KST_FRAME_NEAR));
+	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_BAD_RULE);
 
 	/* No register at all. */
 	uw_reset(w, machine);
@@ -158,7 +168,7 @@ static const char *uw_case_registers(struct uw_world *w, int machine)
 	rule = (struct kstrata_rule)UW_RULE(UW_SP(w), 32);
 	rule.fp = (struct kstrata_save){ .how = KSTRATA_SAVE_SAME };
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_NONE);
-	UW_WANT(w->f.fp == UW_BASE + 256 && w->f.flags == KST_FRAME_FP);
+	UW_WANT(w->f.fp == UW_BASE + 256 && w->f.flags & KST_FRAME_FP);
 	rule.fp.how = KSTRATA_SAVE_LOST;
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_NONE);
 	UW_WANT(w->f.flags == 0);
@@ -170,9 +180,9 @@ static const char *uw_case_registers(struct uw_world *w, int machine)
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_BAD_RULE);
 	uw_reset(w, machine);
 	rule = (struct kstrata_rule)UW_RULE(UW_SP(w), 32);
-	rule.fp = (struct kstrata_save){ KSTRATA_SAVE_IS_REG, 2, 0, -5 };
+	rule.fp = (struct kstrata_save){ KSTRATA_SAVE_IS_REG, UW_KEPT(w), 0, -5 };
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_NONE);
-	UW_WANT(w->f.fp == 0x1002 - 5 && w->f.flags == KST_FRAME_FP);
+	UW_WANT(w->f.fp == 0x1000 + UW_KEPT(w) - 5 && w->f.flags & KST_FRAME_FP);
 	/* Not known here any more: only missed if it is asked for. */
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_NONE);
 	UW_WANT(w->f.flags == 0);
@@ -264,9 +274,9 @@ static const char *uw_case_return(struct uw_world *w, int machine)
 
 	/* In a register, of the leaf only; it may have pushed nothing. */
 	uw_reset(w, machine);
-	w->regs[5] = UW_TEXT + 0x777;
+	w->regs[UW_KEPT(w)] = UW_TEXT + 0x777;
 	rule = (struct kstrata_rule)UW_RULE(UW_SP(w), 0);
-	rule.ra = (struct kstrata_save){ KSTRATA_SAVE_IS_REG, 5, 0, 0 };
+	rule.ra = (struct kstrata_save){ KSTRATA_SAVE_IS_REG, UW_KEPT(w), 0, 0 };
 	rule.fp = (struct kstrata_save){ .how = KSTRATA_SAVE_SAME };
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_NONE);
 	UW_WANT(w->f.pc == UW_TEXT + 0x777 && w->f.sp == UW_BASE + 64);
@@ -275,8 +285,8 @@ static const char *uw_case_return(struct uw_world *w, int machine)
 	rule.offset = 8;
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_BAD_RULE);
 	uw_reset(w, machine);
-	w->regs[5] = UW_BASE + 80;
-	rule.ra = (struct kstrata_save){ KSTRATA_SAVE_AT_REG, 5, 0, 8 };
+	w->regs[UW_KEPT(w)] = UW_BASE + 80;
+	rule.ra = (struct kstrata_save){ KSTRATA_SAVE_AT_REG, UW_KEPT(w), 0, 8 };
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_NONE);
 	UW_WANT(w->f.pc == 0x5000 + 11);
 	/* An address that is computed. */
@@ -400,7 +410,7 @@ static const char *uw_case_signal(struct uw_world *w, int machine)
 	UW_WANT(uw_rule(w, &rule, 3) == KSTRATA_REASON_NONE);
 	UW_WANT(w->f.sp == UW_BASE + 64 && w->f.pc == 0x5000 + 8 + r0);
 	UW_WANT(w->f.aux == UW_BASE + 48 && w->f.aux_reg == 3);
-	UW_WANT(w->f.flags == KST_FRAME_FP);
+	UW_WANT(w->f.flags == (KST_FRAME_FP | KST_FRAME_NEAR));
 
 	/* The link register counts once more. */
 	uw_inner(w, machine);
