@@ -15,22 +15,38 @@ struct entry {
 	bool wide; /* 64-bit DWARF */
 };
 
-/* Make room for one more; 0, -EFBIG, -ENOMEM. */
-static int grow(void *array, size_t nr, size_t *cap, size_t size, size_t max)
+/* Room for one more CIE, FDE; 0, -EFBIG, -ENOMEM. */
+static int grow_cies(struct cfi_frames *f)
 {
-	size_t want = *cap ? *cap * 2 : 64;
-	void *old, *v;
+	size_t want = f->cap_cies ? f->cap_cies * 2 : 16;
+	struct cfi_cie *v;
 
-	if (nr < *cap)
+	if (f->nr_cies < f->cap_cies)
 		return 0;
-	if (nr >= max)
+	if (f->nr_cies >= CIES_MAX)
 		return -EFBIG;
-	memcpy(&old, array, sizeof(old));
-	v = realloc(old, want * size);
+	v = realloc(f->cies, want * sizeof(*v));
 	if (!v)
 		return -ENOMEM;
-	memcpy(array, &v, sizeof(v));
-	*cap = want;
+	f->cies = v;
+	f->cap_cies = want;
+	return 0;
+}
+
+static int grow_fdes(struct cfi_frames *f)
+{
+	size_t want = f->cap_fdes ? f->cap_fdes * 2 : 256;
+	struct cfi_fde *v;
+
+	if (f->nr_fdes < f->cap_fdes)
+		return 0;
+	if (f->nr_fdes >= FDES_MAX)
+		return -EFBIG;
+	v = realloc(f->fdes, want * sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	f->fdes = v;
+	f->cap_fdes = want;
 	return 0;
 }
 
@@ -163,8 +179,7 @@ static int read_cies(struct cfi_frames *f)
 
 		if (!is_cie(f, &entry))
 			continue;
-		r = grow(&f->cies, f->nr_cies, &f->cap_cies, sizeof(*f->cies),
-			 CIES_MAX);
+		r = grow_cies(f);
 		if (r < 0)
 			return r;
 		read_cie(f, &entry, &f->cies[f->nr_cies++]);
@@ -231,8 +246,7 @@ int cfiframe_parse(struct cfi_frames *f, const struct cfi_elf *e)
 			continue;
 		if (!cie || cie->at != cie_at)
 			cie = find_cie(f, cie_at);
-		r = grow(&f->fdes, f->nr_fdes, &f->cap_fdes, sizeof(*f->fdes),
-			 FDES_MAX);
+		r = grow_fdes(f);
 		if (r < 0)
 			break;
 		if (!cie || !read_fde(f, e, &entry, cie, &f->fdes[f->nr_fdes]))
