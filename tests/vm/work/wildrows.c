@@ -30,6 +30,14 @@ static uint32_t chance(void)
 	return rowmake_random(&seed);
 }
 
+/* Somewhere in our own code. */
+static uint64_t code(void)
+{
+	uintptr_t begin = (uintptr_t)__executable_start;
+
+	return begin + chance() % (uint32_t)((uintptr_t)etext - begin);
+}
+
 static uint64_t chance64(void)
 {
 	return (uint64_t)chance() << 32 | chance();
@@ -72,9 +80,7 @@ static uint64_t wild_address(void)
 	case 2: return (uintptr_t)stack + chance() % 64 * 4 - 128;
 	case 3: return (uintptr_t)stack + stack_bytes + chance() % 64 * 4 - 128;
 	/* Code. */
-	case 4: return (uintptr_t)__executable_start +
-		       chance() % (uint32_t)((uintptr_t)etext -
-					     (uintptr_t)__executable_start);
+	case 4: return code();
 	}
 	return (uintptr_t)stack + chance() % (uint32_t)stack_bytes / 8 * 8;
 }
@@ -89,9 +95,7 @@ static void fill_stack(void)
 		case 0: words[i] = wild_address(); break;
 		case 1: words[i] = (uintptr_t)&words[i + chance() % 64]; break;
 		default:
-			words[i] = (uintptr_t)__executable_start +
-				   chance() % (uint32_t)(etext -
-							 __executable_start);
+			words[i] = code();
 		}
 	}
 	/* A page that was never touched: not resident. */
