@@ -60,10 +60,22 @@ static u64 vdso_base(struct kst_lookup *l, struct kst_span *span)
 	return KSTRATA_FRAME_OBJECT | id << KSTRATA_FRAME_OFFSET_BITS;
 }
 
-/* False: there is no mapping at this address. */
-static bool look_up(struct kst_lookup *l, u64 at, struct kst_span *span)
+static struct vm_area_struct *get_vma(struct kst_lookup *l, u64 at)
 {
-	struct vm_area_struct *vma = kst_vma_lookup(l->mm, at);
+	return l->by == KST_LOOKUP_BY_VMA ? kst_vma_lock(l->mm, at) :
+					    kst_vma_lookup(l->mm, at);
+}
+
+static void put_vma(struct kst_lookup *l, struct vm_area_struct *vma)
+{
+	if (l->by == KST_LOOKUP_BY_VMA && vma)
+		kst_vma_unlock(vma);
+}
+
+/* False: there is no mapping at this address. */
+static bool look_up_in(struct kst_lookup *l, const struct vm_area_struct *vma, u64 at,
+		       struct kst_span *span)
+{
 	unsigned long vdso;
 
 	/* A stack that grows, under the read lock, is in the tree too early. */
@@ -85,6 +97,19 @@ static bool look_up(struct kst_lookup *l, u64 at, struct kst_span *span)
 	return true;
 }
 
+static bool look_up(struct kst_lookup *l, u64 at, struct kst_span *span)
+{
+	struct vm_area_struct *vma = get_vma(l, at);
+	bool found = look_up_in(l, vma, at, span);
+
+	put_vma(l, vma);
+	if (found || l->by != KST_LOOKUP_BY_VMA)
+		return found;
+	/* Not there, or locked: this address alone stays as it is. */
+	*span = (struct kst_span){ .start = at, .bytes = 1, .base = at };
+	return true;
+}
+
 const struct kst_span *kst_lookup_miss(struct kst_lookup *l, u64 at)
 {
 	struct kst_span *span = &l->spans[l->next];
@@ -97,9 +122,11 @@ const struct kst_span *kst_lookup_miss(struct kst_lookup *l, u64 at)
 
 bool kst_lookup_mapped(struct kst_lookup *l, u64 at)
 {
-	const struct vm_area_struct *vma = kst_vma_lookup(l->mm, at);
+	struct vm_area_struct *vma = get_vma(l, at);
+	bool mapped = vma && at - vma->vm_start < vma->vm_end - vma->vm_start;
 
-	return vma && at - vma->vm_start < vma->vm_end - vma->vm_start;
+	put_vma(l, vma);
+	return mapped;
 }
 
 /*
@@ -117,6 +144,11 @@ bool kst_lookup_mapped(struct kst_lookup *l, u64 at)
  * the unlock, and so is the file that it holds. That is for as long as a walk of at
  * most KSTRATA_USER_DEPTH_MAX frames takes.
  *
+ * With a writer, there are two ways besides, on kernels that have them: where current
+ * itself is the writer, as it mostly is, nobody changes anything while we are on top
+ * of it. Where another thread is, each mapping's own lock will do, taken and let go as
+ * mmap_lock is. Spans keep nothing of a mapping that could go.
+ *
  * Rows need no lock either, see rows.h: those found are good until this handler
  * returns.
  */
@@ -128,21 +160,28 @@ u8 kst_lookup_begin(struct kst_lookup *l, struct kst_objects *o,
 		return KSTRATA_LOOKUP_NONE;
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		return KSTRATA_LOOKUP_UNSUPPORTED;
-	if (!mmap_read_trylock(current->mm)) {
-		WRITE_ONCE(p->raw_busy, p->raw_busy + 1);
-		return KSTRATA_LOOKUP_BUSY;
-	}
 	*l = (struct kst_lookup){
 		.o = o,
 		.mm = current->mm,
 		.now = now,
 	};
+	if (mmap_read_trylock(l->mm)) {
+		l->by = KST_LOOKUP_BY_MM;
+	} else if (kst_vma_ours(l->mm)) {
+		l->by = KST_LOOKUP_BY_CURRENT;
+	} else if (kst_vma_can_lock(l->mm)) {
+		l->by = KST_LOOKUP_BY_VMA;
+	} else {
+		WRITE_ONCE(p->raw_busy, p->raw_busy + 1);
+		return KSTRATA_LOOKUP_BUSY;
+	}
 	return KSTRATA_LOOKUP_DONE;
 }
 
 void kst_lookup_end(struct kst_lookup *l)
 {
-	mmap_read_unlock(l->mm);
+	if (l->by == KST_LOOKUP_BY_MM)
+		mmap_read_unlock(l->mm);
 	/* Queueing work wakes a worker: not from here. */
 	if (l->work)
 		kst_objects_kick(l->o);

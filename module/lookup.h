@@ -31,9 +31,17 @@ struct kst_span {
  */
 #define KST_SPANS	4
 
+/* What keeps the mappings as they are. */
+enum kst_lookup_by {
+	KST_LOOKUP_BY_MM,	/* mmap_lock, for reading */
+	KST_LOOKUP_BY_CURRENT,	/* it holds mmap_lock for writing, and does not run */
+	KST_LOOKUP_BY_VMA,	/* the lock of each mapping while it is looked at */
+};
+
 struct kst_lookup {
 	struct kst_objects *o;
 	struct mm_struct *mm;
+	enum kst_lookup_by by;
 	u64 now;
 	bool work;		/* for the objects' worker */
 	unsigned int next;	/* the span to replace */

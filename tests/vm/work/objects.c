@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 
 #include "objlog.h"
 
@@ -467,6 +468,17 @@ _Noreturn static void *map_storm(void *userdata)
 	}
 }
 
+/* Kernels where whoever else changes mappings is in nobody's way. */
+static bool locks_mappings(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname u;
+
+	uname(&u);
+	sscanf(u.release, "%u.%u", &major, &minor);
+	return major == 6 && minor >= 12 && minor < 15;
+}
+
 static void test_storm(void)
 {
 	unsigned int busy = 0, wrong = 0, right = 0, raw = 0;
@@ -510,7 +522,7 @@ static void test_storm(void)
 		right += id_of(leaf) && offset_of(leaf) >= from &&
 			 offset_of(leaf) < until;
 	}
-	verdict(busy && busy == counted,
+	verdict(busy == counted && !busy == locks_mappings(),
 		"mappings that change: BUSY samples are counted",
 		"%u samples, counted %llu", busy, (unsigned long long)counted);
 	verdict(right && !wrong && raw <= full,
