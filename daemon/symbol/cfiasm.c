@@ -303,6 +303,40 @@ static int plt_section(struct cfi_elf *e, const Elf64_Shdr *shdr,
 	return r;
 }
 
+/*
+ * .init and .fini, which are put together from pieces that say nothing of frames:
+ * [endbr64] sub $8,%rsp, calls, add $8,%rsp, ret. (arm64's keep a frame pointer.)
+ */
+static int init_section(struct cfi_elf *e, const Elf64_Shdr *shdr,
+			uint64_t offset, struct cfi_spans *out)
+{
+	static const uint8_t begin[] = { 0xf3, 0x0f, 0x1e, 0xfa,
+					 0x48, 0x83, 0xec, 0x08 };
+	static const uint8_t end[] = { 0x48, 0x83, 0xc4, 0x08, 0xc3 };
+	size_t len = shdr->sh_size, at = 4;
+	const uint8_t *p;
+	int r;
+
+	if (e->machine != EM_X86_64 || len < 16 || len > CHUNK)
+		return 0;
+	p = cfielf_peek(e, offset, len);
+	if (!p || memcmp(p + len - sizeof(end), end, sizeof(end)))
+		return 0;
+	if (!memcmp(p, begin, sizeof(begin)))
+		at = sizeof(begin);
+	else if (memcmp(p, begin + 4, 4))
+		return 0;
+	r = add_stub(out, offset, at, len - 1, RULE_X86_CALLED,
+		     RULE_X86_PUSHED);
+	return r < 0 ? r : add_stub(out, offset + len - 1, 1, 1,
+				    RULE_X86_CALLED, 0);
+}
+
+static bool is_init(const char *name)
+{
+	return !strcmp(name, ".init") || !strcmp(name, ".fini");
+}
+
 int cfiasm_plt(struct cfi_elf *e, struct cfi_spans *out)
 {
 	int r = 0;
@@ -315,11 +349,13 @@ int cfiasm_plt(struct cfi_elf *e, struct cfi_spans *out)
 		if (s->sh_type != SHT_PROGBITS ||
 		    !(s->sh_flags & SHF_EXECINSTR) ||
 		    s->sh_size > PLT_BYTES_MAX ||
-		    (strncmp(name, ".plt", 4) && strcmp(name, ".iplt")) ||
+		    (strncmp(name, ".plt", 4) && strcmp(name, ".iplt") &&
+		     !is_init(name)) ||
 		    !cfielf_code_offset(e, s->sh_addr, &offset, &room) ||
 		    s->sh_size > room || !s->sh_size)
 			continue;
-		r = plt_section(e, s, offset, out);
+		r = is_init(name) ? init_section(e, s, offset, out) :
+				    plt_section(e, s, offset, out);
 	}
 	return r < 0 ? r : cfispan_flatten(out);
 }

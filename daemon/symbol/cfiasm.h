@@ -26,7 +26,7 @@ bool cfiasm_has_call(struct cfi_elf *e, uint64_t start, uint64_t end,
 
 /* Spans whose .what is one of these rules. */
 extern const struct kstrata_rule cfiasm_rules[];
-/* Of the stubs that linkers make. 0 or -ENOMEM. */
+/* Of the stubs that linkers make, of .init and .fini. 0 or -ENOMEM. */
 int cfiasm_plt(struct cfi_elf *e, struct cfi_spans *out);
 
 #endif
