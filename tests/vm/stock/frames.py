@@ -52,7 +52,8 @@ def start_of(path, elf):
         f.seek(offset)
         code = f.read(START_BYTES)
     end = code.find(b"\xf4")
-    return offset, offset + (end if end > 0 else START_BYTES)
+    # Interrupted at its first instruction, it is told as the one before.
+    return offset - 1, offset + (end if end > 0 else START_BYTES)
 
 
 def build_id(path):
