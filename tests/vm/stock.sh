@@ -51,7 +51,7 @@ within()
 work()
 {
 	echo "work: $2 in $1, $(cut -d ' ' -f 1 /proc/uptime) s"
-	within "$1" chroot $ROOT /usr/bin/timeout 60 /usr/bin/bash \
+	within "$1" chroot $ROOT /usr/bin/timeout 200 /usr/bin/bash \
 		/work/run "$2" "$3"
 }
 
@@ -86,8 +86,11 @@ cpu_ticks()
 stacks()
 {
 	s_query='process_cpu%3Acpu%3Ananoseconds%3Acpu%3Ananoseconds'
-	curl -sf -G "$1/pyroscope/label-values" --data-urlencode \
-		label=service_name | tr -d '[]" ' | tr ',' '\n' >/tmp/services
+	{
+		curl -sf -G "$1/pyroscope/label-values" --data-urlencode \
+			label=service_name | tr -d '[]" ' | tr ',' '\n'
+		echo
+	} | grep . >/tmp/services
 	for s_name in $programs; do
 		for s_group in "$s_name" "warm-$s_name"; do
 			sed "s|.*|url=$1/pyroscope/render?from=now-1h\&until=now\&format=folded\&query=$s_query%7Bcgroup%3D%22/$s_group%22%2Cservice_name%3D%22&%22%7D|" \

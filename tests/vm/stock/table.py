@@ -116,6 +116,8 @@ def folded(path, frames):
 
 def count_folded(count, line, frames):
     stack, weight = line.rsplit(" ", 1)
+    if not weight.strip().isdigit():
+        return
     stack = stack.split(";")
     cut = CUT.match(stack[0])
     if cut:
@@ -131,7 +133,8 @@ def count_folded(count, line, frames):
     count.add(int(weight), end, why, end, ";".join(stack))
 
 
-EXEC = re.compile(r"PERF_RECORD_COMM exec: .*:(\d+)/\d+$")
+# At time 0, what was there already is told as if it came then.
+EXEC = re.compile(r"(?:PERF_RECORD_COMM exec| 0\.0+: PERF_RECORD_COMM): .*:(\d+)/\1$")
 FORK = re.compile(r"PERF_RECORD_FORK\((\d+):\d+\):\((\d+):\d+\)")
 # The first code that a process maps is its program's.
 MMAP = re.compile(r"PERF_RECORD_MMAP2? (\d+)/\d+: \[.*\]: ..x. (/.*)$")
