@@ -54,8 +54,8 @@ if daemon_start /tmp/store --hz 199 --sync 1s; then
 	wait "$daemon" 2>/dev/null
 	check "a daemon starts after kill -9" \
 		daemon_start /tmp/store --hz 199 --sync 1s
-	# check runs its command in a subshell.
-	daemon=$(pidof kstratad)
+	# check runs its command in a subshell. The reader is the daemon's child.
+	daemon=$(pidof kstratad | tr ' ' '\n' | sort -n | head -n 1)
 	check "it still has what was stored before" has_truth "$from" "$middle"
 	again=$(now_ms)
 	settle
