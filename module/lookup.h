@@ -67,10 +67,10 @@ static inline const struct kst_span *kst_lookup_span(struct kst_lookup *l, u64 a
 
 	/* Bound: KST_SPANS, and one look-up. */
 	s = l->spans;
-	do
+	do {
 		if (likely(at - s->start < s->bytes))
 			return s;
-	while (++s < l->spans + KST_SPANS);
+	} while (++s < l->spans + KST_SPANS);
 	return kst_lookup_miss(l, at);
 }
 

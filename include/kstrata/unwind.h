@@ -18,22 +18,18 @@
 #define KST_X86_64	62	/* EM_X86_64 */
 #define KST_ARM64	183	/* EM_AARCH64 */
 
-#ifdef __KERNEL__
-#define KST_INLINE static __always_inline
-#else
-#define KST_INLINE static inline __attribute__((always_inline, unused))
-#endif
-
 typedef int kst_read_fn(void *ctx, __u64 at, __u64 *word);
 typedef int kst_leaf_fn(void *ctx, unsigned int reg, __u64 *value);
 
-/* kst_frame.flags */
-#define KST_FRAME_LEAF	(1u << 0)	/* pc is where it was interrupted, not a return
-					 * address; all registers are known */
+/*
+ * kst_frame.flags. LEAF: pc is where it was interrupted, not a return address, and all
+ * registers are known. NEAR: the leaf's caller: scratch registers may be as they were
+ * there. LOW: sp is no more than a lower bound.
+ */
+#define KST_FRAME_LEAF	(1u << 0)
 #define KST_FRAME_FP	(1u << 1)	/* fp is known */
-#define KST_FRAME_LOW	(1u << 2)	/* sp is no more than a lower bound */
-#define KST_FRAME_NEAR	(1u << 3)	/* the leaf's caller: scratch registers may be
-					 * as they were there */
+#define KST_FRAME_LOW	(1u << 2)
+#define KST_FRAME_NEAR	(1u << 3)
 
 /**
  * struct kst_frame - where a walk is
@@ -57,7 +53,7 @@ struct kst_frame {
 };
 
 /* What was interrupted. */
-KST_INLINE void kst_frame_leaf(struct kst_frame *f, __u64 pc, __u64 sp, __u64 fp)
+static __always_inline void kst_frame_leaf(struct kst_frame *f, __u64 pc, __u64 sp, __u64 fp)
 {
 	*f = (struct kst_frame){
 		.pc = pc,
@@ -72,17 +68,17 @@ KST_INLINE void kst_frame_leaf(struct kst_frame *f, __u64 pc, __u64 sp, __u64 fp
  * The place to look up: a return address belongs to the call before it, which may
  * be the last instruction of its function.
  */
-KST_INLINE __u64 kst_frame_place(const struct kst_frame *f)
+static __always_inline __u64 kst_frame_place(const struct kst_frame *f)
 {
 	return f->pc - !(f->flags & KST_FRAME_LEAF);
 }
 
-KST_INLINE unsigned int kst_reg_sp(int machine)
+static __always_inline unsigned int kst_reg_sp(int machine)
 {
 	return machine == KST_X86_64 ? 7 : 31;
 }
 
-KST_INLINE unsigned int kst_reg_fp(int machine)
+static __always_inline unsigned int kst_reg_fp(int machine)
 {
 	return machine == KST_X86_64 ? 6 : 29;
 }
@@ -94,7 +90,7 @@ KST_INLINE unsigned int kst_reg_fp(int machine)
  * needs no key, and is no operation where there are no signatures. On another
  * machine, where arm64's addresses are only made up: 48 bits.
  */
-KST_INLINE __u64 kst_unwind_strip(__u64 address, int machine)
+static __always_inline __u64 kst_unwind_strip(__u64 address, int machine)
 {
 	if (machine != KST_ARM64)
 		return address;
@@ -111,7 +107,7 @@ KST_INLINE __u64 kst_unwind_strip(__u64 address, int machine)
 }
 
 /* Can this be the caller's PC? Else: why the walk ends. */
-KST_INLINE __u8 kst_unwind_pc(__u64 pc)
+static __always_inline __u8 kst_unwind_pc(__u64 pc)
 {
 	if (!pc)
 		return KSTRATA_REASON_COMPLETE;
@@ -130,7 +126,7 @@ KST_INLINE __u8 kst_unwind_pc(__u64 pc)
 #define KST_SAVED_NONE		0xff
 
 /* The word there that holds a register; the one of PC is 33. */
-KST_INLINE unsigned int kst_saved_slot(unsigned int reg, int machine)
+static __always_inline unsigned int kst_saved_slot(unsigned int reg, int machine)
 {
 	if (machine == KST_ARM64)
 		return reg <= 31 ? reg : reg == 33 ? 32 : KST_SAVED_NONE;
@@ -151,7 +147,7 @@ KST_INLINE unsigned int kst_saved_slot(unsigned int reg, int machine)
 }
 
 /* Is it one that functions need not leave as they found it? */
-KST_INLINE int kst_reg_scratch(unsigned int reg, int machine)
+static __always_inline int kst_reg_scratch(unsigned int reg, int machine)
 {
 	/* x86-64: all but rbx, rbp, rsp and r12 to r15. */
 	return machine == KST_ARM64 ? reg < 18 :
@@ -159,9 +155,10 @@ KST_INLINE int kst_reg_scratch(unsigned int reg, int machine)
 }
 
 /* The value of a register in this frame; BAD_RULE: not known, FAULT: unreadable. */
-KST_INLINE __u8 kst_unwind_reg(const struct kst_frame *f, unsigned int reg,
-			       __u64 *value, int machine, kst_read_fn *read,
-			       kst_leaf_fn *leaf, void *ctx)
+static __always_inline __u8 kst_unwind_reg(const struct kst_frame *f,
+					   unsigned int reg, __u64 *value,
+					   int machine, kst_read_fn *read,
+					   kst_leaf_fn *leaf, void *ctx)
 {
 	unsigned int slot;
 
@@ -197,10 +194,11 @@ KST_INLINE __u8 kst_unwind_reg(const struct kst_frame *f, unsigned int reg,
 }
 
 /* How a register is saved, but for SAME and LOST: these are BAD_RULE. */
-KST_INLINE __u8 kst_unwind_save(const struct kst_frame *f,
-				const struct kstrata_save *save, __u64 cfa,
-				__u64 *value, int machine, kst_read_fn *read,
-				kst_leaf_fn *leaf, void *ctx)
+static __always_inline __u8 kst_unwind_save(const struct kst_frame *f,
+					    const struct kstrata_save *save,
+					    __u64 cfa, __u64 *value, int machine,
+					    kst_read_fn *read, kst_leaf_fn *leaf,
+					    void *ctx)
 {
 	__u64 at = cfa;
 	__u8 reason;
@@ -225,8 +223,8 @@ KST_INLINE __u8 kst_unwind_save(const struct kst_frame *f,
 }
 
 /* Across a signal frame: SP, FP and PC at once, the others when asked for. */
-KST_INLINE __u8 kst_unwind_signal(struct kst_frame *f, int machine,
-				  kst_read_fn *read, void *ctx)
+static __always_inline __u8 kst_unwind_signal(struct kst_frame *f, int machine,
+					      kst_read_fn *read, void *ctx)
 {
 	__u64 saved = f->sp + (machine == KST_ARM64 ? KST_ARM64_SAVED :
 						      KST_X86_64_SAVED);
@@ -257,8 +255,8 @@ KST_INLINE __u8 kst_unwind_signal(struct kst_frame *f, int machine,
  * it: how far up the caller's SP is, is not known then. Like all steps: NONE, and f
  * is the caller; else why the walk ends, and f is as it was.
  */
-KST_INLINE __u8 kst_unwind_fp(struct kst_frame *f, int machine, kst_read_fn *read,
-			      void *ctx)
+static __always_inline __u8 kst_unwind_fp(struct kst_frame *f, int machine,
+					  kst_read_fn *read, void *ctx)
 {
 	__u64 next, ret;
 	__u8 reason;
@@ -285,10 +283,10 @@ KST_INLINE __u8 kst_unwind_fp(struct kst_frame *f, int machine, kst_read_fn *rea
 }
 
 /* The CFA, not checked. */
-KST_INLINE __u8 kst_unwind_cfa(const struct kst_frame *f,
-			       const struct kstrata_rule *rule, __u64 *cfa,
-			       int machine, kst_read_fn *read, kst_leaf_fn *leaf,
-			       void *ctx)
+static __always_inline __u8 kst_unwind_cfa(const struct kst_frame *f,
+					   const struct kstrata_rule *rule,
+					   __u64 *cfa, int machine, kst_read_fn *read,
+					   kst_leaf_fn *leaf, void *ctx)
 {
 	__u64 value, index;
 	__u8 reason;
@@ -327,8 +325,9 @@ KST_INLINE __u8 kst_unwind_cfa(const struct kst_frame *f,
  */
 #define KST_RULE_OTHER	0xff
 
-KST_INLINE __u8 kst_unwind_usual(struct kst_frame *f, const struct kstrata_rule *rule,
-				 __u8 aux, kst_read_fn *read, void *ctx)
+static __always_inline __u8 kst_unwind_usual(struct kst_frame *f,
+					     const struct kstrata_rule *rule,
+					     __u8 aux, kst_read_fn *read, void *ctx)
 {
 	__u64 cfa, pc, fp = f->fp, value = f->aux;
 	__u8 reason;
@@ -373,9 +372,10 @@ KST_INLINE __u8 kst_unwind_usual(struct kst_frame *f, const struct kstrata_rule 
  * rule), from a table whose third register is aux. Any rule is safe, also one that
  * no table may have.
  */
-KST_INLINE __u8 kst_unwind_rule(struct kst_frame *f, const struct kstrata_rule *rule,
-				__u8 aux, int machine, kst_read_fn *read,
-				kst_leaf_fn *leaf, void *ctx)
+static __always_inline __u8 kst_unwind_rule(struct kst_frame *f,
+					    const struct kstrata_rule *rule, __u8 aux,
+					    int machine, kst_read_fn *read,
+					    kst_leaf_fn *leaf, void *ctx)
 {
 	/* Words of its own each: a struct would not stay in registers. */
 	__u64 cfa, pc, fp, aux_value = 0;
@@ -482,7 +482,7 @@ KST_INLINE __u8 kst_unwind_rule(struct kst_frame *f, const struct kstrata_rule *
  * leave, or pop %rbp, that is), one word up between push %rbp and mov %rsp,%rbp.
  * Words on the stack up to and with the return address; 0: not told.
  */
-KST_INLINE unsigned int kst_code_x86_64(__u64 pc, kst_read_fn *read, void *ctx)
+static __always_inline unsigned int kst_code_x86_64(__u64 pc, kst_read_fn *read, void *ctx)
 {
 	__u64 code, before;
 
@@ -510,7 +510,7 @@ KST_INLINE unsigned int kst_code_x86_64(__u64 pc, kst_read_fn *read, void *ctx)
  * nothing branches, at most 2 KST_CODE_WORDS instructions. 1: it is there; 2: and SP
  * is the caller's; 0: not told.
  */
-KST_INLINE unsigned int kst_code_arm64(__u64 pc, kst_read_fn *read, void *ctx)
+static __always_inline unsigned int kst_code_arm64(__u64 pc, kst_read_fn *read, void *ctx)
 {
 	__u64 code = 0;
 	unsigned int i;
@@ -552,8 +552,9 @@ KST_INLINE unsigned int kst_code_arm64(__u64 pc, kst_read_fn *read, void *ctx)
  * to be such a place. Not seen are leaf functions that make no frame, except at
  * their return (arm64: near it).
  */
-KST_INLINE __u8 kst_unwind_code(struct kst_frame *f, int machine, kst_read_fn *read,
-				kst_leaf_fn *leaf, void *ctx)
+static __always_inline __u8 kst_unwind_code(struct kst_frame *f, int machine,
+					    kst_read_fn *read, kst_leaf_fn *leaf,
+					    void *ctx)
 {
 	unsigned int told = machine == KST_ARM64 ?
 		kst_code_arm64(f->pc, read, ctx) :

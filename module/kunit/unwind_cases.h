@@ -23,6 +23,7 @@ struct uw_world {
 	unsigned int reads;
 	struct kst_frame f;
 	int machine;
+	const char *wrong;
 };
 
 static int uw_read(void *ctx, __u64 at, __u64 *word)
@@ -109,10 +110,15 @@ static void uw_inner(struct uw_world *w, int machine)
 
 #define UW_STRING_(x)	#x
 #define UW_STRING(x)	UW_STRING_(x)
-#define UW_WANT(condition) do { \
-	if (!(condition)) \
-		return __FILE__ ":" UW_STRING(__LINE__) ": " #condition; \
-} while (0)
+#define UW_WANT(condition) \
+	uw_want(w, (condition), __FILE__ ":" UW_STRING(__LINE__) ": " #condition)
+
+/* The first thing that is wrong is kept. */
+static void uw_want(struct uw_world *w, int good, const char *what)
+{
+	if (!good && !w->wrong)
+		w->wrong = what;
+}
 
 /* CFA = reg + offset, the return address and the frame pointer below it. */
 #define UW_RULE(r, o) { \
@@ -186,7 +192,7 @@ static const char *uw_case_registers(struct uw_world *w, int machine)
 	/* Not known here any more: only missed if it is asked for. */
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_NONE);
 	UW_WANT(w->f.flags == 0);
-	return NULL;
+	return w->wrong;
 }
 
 static const char *uw_case_aux(struct uw_world *w, int machine)
@@ -220,7 +226,7 @@ static const char *uw_case_aux(struct uw_world *w, int machine)
 	by_aux.reg = KSTRATA_ROWS_AUX_NONE;
 	UW_WANT(uw_rule(w, &by_aux, KSTRATA_ROWS_AUX_NONE) ==
 		KSTRATA_REASON_BAD_RULE);
-	return NULL;
+	return w->wrong;
 }
 
 static const char *uw_case_expressions(struct uw_world *w, int machine)
@@ -265,7 +271,7 @@ static const char *uw_case_expressions(struct uw_world *w, int machine)
 	w->f.pc = UW_TEXT + 11;
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_NONE);
 	UW_WANT(w->f.sp == UW_BASE + 80 && w->f.pc == 0x5000 + 9);
-	return NULL;
+	return w->wrong;
 }
 
 static const char *uw_case_return(struct uw_world *w, int machine)
@@ -327,7 +333,7 @@ static const char *uw_case_return(struct uw_world *w, int machine)
 		UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) ==
 			KSTRATA_REASON_BAD_FRAME);
 	}
-	return NULL;
+	return w->wrong;
 }
 
 /* Outwards, aligned, readable; rules that name nothing. */
@@ -376,7 +382,7 @@ static const char *uw_case_wrong(struct uw_world *w, int machine)
 	for (rule.cfa = KSTRATA_CFA_PLT + 1; rule.cfa; rule.cfa++)
 		UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) ==
 			KSTRATA_REASON_BAD_RULE);
-	return NULL;
+	return w->wrong;
 }
 
 /* Where a sigcontext has its registers, as the kernels' headers say. */
@@ -441,7 +447,7 @@ static const char *uw_case_signal(struct uw_world *w, int machine)
 	w->stack[8 + pc] = 0;
 	UW_WANT(uw_rule(w, &signal, KSTRATA_ROWS_AUX_NONE) ==
 		KSTRATA_REASON_COMPLETE);
-	return NULL;
+	return w->wrong;
 }
 
 static const char *uw_case_fp(struct uw_world *w, int machine)
@@ -467,7 +473,7 @@ static const char *uw_case_fp(struct uw_world *w, int machine)
 	UW_WANT(uw_fp(w) == KSTRATA_REASON_COMPLETE);
 	w->stack[35] = KSTRATA_FRAME_NOWHERE | UW_TEXT;
 	UW_WANT(machine == KST_ARM64 || uw_fp(w) == KSTRATA_REASON_BAD_FRAME);
-	return NULL;
+	return w->wrong;
 }
 
 /* arm64: past a frame by its record, SP is known again from the next one's. */
@@ -476,7 +482,7 @@ static const char *uw_case_low(struct uw_world *w, int machine)
 	struct kstrata_rule rule;
 
 	if (machine != KST_ARM64)
-		return NULL;
+		return w->wrong;
 	uw_reset(w, machine);
 	w->stack[32] = UW_BASE + 400;
 	UW_WANT(uw_fp(w) == KSTRATA_REASON_NONE);
@@ -498,7 +504,7 @@ static const char *uw_case_low(struct uw_world *w, int machine)
 	/* What else asks for it cannot be followed. */
 	rule.cfa = KSTRATA_CFA_DEREF;
 	UW_WANT(uw_rule(w, &rule, KSTRATA_ROWS_AUX_NONE) == KSTRATA_REASON_BAD_RULE);
-	return NULL;
+	return w->wrong;
 }
 
 static void uw_put(struct uw_world *w, const unsigned char *bytes, unsigned int nr)
@@ -535,7 +541,7 @@ static const char *uw_case_code_x86_64(struct uw_world *w)
 	};
 	unsigned int i;
 
-	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
 		uw_reset(w, KST_X86_64);
 		uw_put(w, c[i].bytes, c[i].nr);
 		w->f.pc += c[i].at;
@@ -561,7 +567,7 @@ static const char *uw_case_code_x86_64(struct uw_world *w)
 	w->f.sp = UW_BASE;
 	w->stack[0] = 0;
 	UW_WANT(uw_code(w) == KSTRATA_REASON_COMPLETE);
-	return NULL;
+	return w->wrong;
 }
 
 static const char *uw_case_code_arm64(struct uw_world *w)
@@ -608,7 +614,7 @@ static const char *uw_case_code_arm64(struct uw_world *w)
 	};
 	unsigned int i, j;
 
-	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
 		uw_reset(w, KST_ARM64);
 		w->regs[30] = UW_TEXT + 0x100;
 		for (j = 0; j < 9; j++)
@@ -626,7 +632,7 @@ static const char *uw_case_code_arm64(struct uw_world *w)
 	uw_reset(w, KST_ARM64);
 	w->f.pc = UW_TEXT + 8 * UW_CODE_WORDS;
 	UW_WANT(uw_code(w) == KST_CODE_SILENT);
-	return NULL;
+	return w->wrong;
 }
 
 static const char *uw_case_code(struct uw_world *w, int machine)
@@ -638,7 +644,8 @@ static const char *uw_case_code(struct uw_world *w, int machine)
 static const char *uw_random(struct uw_world *w, int machine, __u64 *random,
 			     unsigned int rounds)
 {
-	while (rounds--) {
+	w->wrong = NULL;
+	while (rounds-- && !w->wrong) {
 		unsigned int steps;
 
 		uw_reset(w, machine);
@@ -694,7 +701,7 @@ static const char *uw_random(struct uw_world *w, int machine, __u64 *random,
 				(w->f.sp == was.sp && was.flags & KST_FRAME_LEAF));
 		}
 	}
-	return NULL;
+	return w->wrong;
 }
 
 struct uw_case {
@@ -714,6 +721,13 @@ static const struct uw_case uw_cases[] = {
 	{ "code", uw_case_code },
 };
 
-#define UW_NR_CASES	(sizeof(uw_cases) / sizeof(uw_cases[0]))
+#define UW_NR_CASES	ARRAY_SIZE(uw_cases)
+
+/* NULL: all is well. */
+static const char *uw_run(struct uw_world *w, unsigned int i, int machine)
+{
+	w->wrong = NULL;
+	return uw_cases[i].run(w, machine);
+}
 
 #endif /* _KST_UNWIND_CASES_H */

@@ -24,7 +24,7 @@ static void unwind_steps(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	for (m = 0; m < ARRAY_SIZE(machines); m++) {
 		for (i = 0; i < UW_NR_CASES; i++) {
-			const char *wrong = uw_cases[i].run(w, machines[m]);
+			const char *wrong = uw_run(w, i, machines[m]);
 
 			KUNIT_EXPECT_TRUE_MSG(test, !wrong, "%s, %d: %s",
 					      uw_cases[i].name, machines[m],

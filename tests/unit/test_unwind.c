@@ -20,7 +20,7 @@ static void test_cases(void **state)
 	(void)state;
 	for (size_t i = 0; i < UW_NR_CASES; i++) {
 		for (size_t m = 0; m < 2; m++) {
-			const char *wrong = uw_cases[i].run(&w, machines[m]);
+			const char *wrong = uw_run(&w, (unsigned int)i, machines[m]);
 
 			if (wrong)
 				fail_msg("%s, machine %d: %s", uw_cases[i].name,
