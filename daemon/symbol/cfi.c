@@ -12,8 +12,8 @@
 /* What a hostile file may cost at most. */
 #define SECTION_BYTES_MAX (128u << 20)
 #define DEBUG_BYTES_MAX (64u << 20)
-#define BUDGET (512u << 20) /* bytes of instructions, of which each is run */
-#define SCAN_BYTES_MAX (UINT64_C(2) << 30)
+#define BUDGET (256u << 20) /* bytes of instructions, of which each is run */
+#define SCAN_BYTES_MAX (UINT64_C(1) << 30) /* of code that nothing speaks of */
 
 /* struct cfi_span, kind */
 enum { FROM_EH_FRAME, FROM_DEBUG_FRAME, FROM_CODE, FROM_VDSO };
@@ -134,31 +134,29 @@ static void add_signal(struct compiler *c, const struct cfi_span *at)
 	c->report->sources |= CFI_FROM_CODE;
 }
 
-/* Code that nothing speaks of. */
-static int add_hole(struct compiler *c, uint64_t start, uint64_t end)
+/* Code that nothing speaks of. Past a maximum, it is not looked at. */
+static void add_hole(struct compiler *c, uint64_t start, uint64_t end)
 {
+	bool look = c->scanned + (end - start) <= SCAN_BYTES_MAX;
 	struct cfi_span at;
 
-	if (start >= end || cfiasm_is_padding(&c->elf, start, end))
-		return 0;
-	c->scanned += end - start;
-	if (c->scanned > SCAN_BYTES_MAX)
-		return fail(c, -EFBIG, "too much code without information");
+	if (look) {
+		c->scanned += end - start;
+		if (cfiasm_is_padding(&c->elf, start, end))
+			return;
+	}
 	rowtable_add(&c->rows, start, &rowtable_none);
-	while (cfiasm_find_sigreturn(&c->elf, start, end, &at)) {
+	while (look && cfiasm_find_sigreturn(&c->elf, start, end, &at)) {
 		add_signal(c, &at);
 		rowtable_add(&c->rows, at.end, &rowtable_none);
 		start = at.end;
 	}
-	return 0;
 }
 
-static int add_holes(struct compiler *c, uint64_t start, uint64_t end)
+static void add_holes(struct compiler *c, uint64_t start, uint64_t end)
 {
-	int r = 0;
-
 	/* Of what lies between, only code counts. */
-	for (size_t i = 0; i < c->elf.nr_segments && r >= 0; i++) {
+	for (size_t i = 0; i < c->elf.nr_segments; i++) {
 		const struct cfi_segment *s = &c->elf.segments[i];
 		uint64_t from = max_u64(start, s->offset);
 		uint64_t to = min_u64(end, min_u64(s->offset + s->size,
@@ -166,13 +164,12 @@ static int add_holes(struct compiler *c, uint64_t start, uint64_t end)
 
 		if (!s->code || from >= to)
 			continue;
-		r = add_hole(c, from, to);
+		add_hole(c, from, to);
 		start = to;
 		/* What follows is no code, or another segment's. */
 		if (to < end)
 			rowtable_add(&c->rows, to, &rowtable_none);
 	}
-	return r;
 }
 
 /* Of functions as small as a trampoline: are they one? */
@@ -247,13 +244,12 @@ static int make_rows(struct compiler *c, uint8_t aux, uint64_t need[32])
 		const struct cfi_span *span = &c->spans.v[i];
 
 		if (span->start > end)
-			r = add_holes(c, end, span->start);
-		if (r >= 0)
-			r = add_span(c, &run, span);
+			add_holes(c, end, span->start);
+		r = add_span(c, &run, span);
 		end = span->end;
 	}
 	if (r >= 0)
-		r = add_holes(c, end, c->elf.size);
+		add_holes(c, end, c->elf.size);
 	if (c->rows.nr_rows)
 		rowtable_end(&c->rows, max_u64(end, c->rows.base +
 				c->rows.rows[c->rows.nr_rows - 1].at));

@@ -22,6 +22,7 @@ struct cfi_section {
 	size_t size;
 	uint64_t vaddr;
 	uint64_t data_base; /* what DW_EH_PE_datarel is relative to, 0: not known */
+	bool open_ended;    /* its size is not known: an empty entry ends it */
 };
 
 /* DW_EH_PE_*, the pointer encodings. */

@@ -306,8 +306,10 @@ int cfielf_load_eh_frame(struct cfi_elf *e, size_t max,
 		r = find_eh_frame(e, &vaddr);
 	if (r >= 0 && !shdr)
 		r = load_mapped(e, vaddr, max, out);
-	if (r >= 0)
+	if (r >= 0) {
 		out->data_base = data_base(e);
+		out->open_ended = !shdr;
+	}
 	return r;
 }
 

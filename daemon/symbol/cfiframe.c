@@ -63,6 +63,8 @@ static bool next_entry(const struct cfi_frames *f, uint64_t *at,
 		if (cfi_left(&b) < 4)
 			return false;
 		len = cfi_u32(&b);
+		if (!len && f->section.open_ended)
+			return false;
 	} while (!len);
 	entry->wide = len == UINT32_MAX;
 	if (entry->wide)
