@@ -221,6 +221,7 @@ static int add_span(struct compiler *c, struct cfi_run *run,
 	if (add_trampoline(c, span, cie))
 		return 0;
 	run->section = &f->section;
+	run->leaves = f->debug && c->report->go;
 	if (cficode_run(run, cie, f->section.data + fde->code, fde->len,
 			fde->start, fde->vaddr, span->start, span->end) < 0)
 		return fail(c, -EFBIG, "too many instructions");
@@ -282,6 +283,7 @@ static int compile(struct compiler *c, struct cfi_table *out)
 			c->report->code_bytes += c->elf.segments[i].size;
 	if (!c->report->code_bytes)
 		return fail(c, -ENODATA, "no code");
+	c->report->go = cfielf_section(&c->elf, ".note.go.buildid");
 	r = collect(c);
 	if (r >= 0)
 		r = make_rows(c, aux, need);

@@ -11,7 +11,7 @@
 #include "base/util.h"
 
 /* To be raised when the rows of the same file become others: old ones are kept on disk. */
-#define CFI_REVISION "1"
+#define CFI_REVISION "2"
 
 /* What rows say of the rules that a table has no words for, and of other oddities. */
 enum cfi_bad {
@@ -46,6 +46,12 @@ struct cfi_report {
 	uint64_t bad[CFI_BAD_KINDS];	/* rows, see enum cfi_bad */
 	uint64_t bytes;		/* of the table */
 	uint8_t aux;		/* the third register, KSTRATA_ROWS_AUX_NONE */
+	/*
+	 * A Go program. .debug_frame forgets that its functions keep frame pointers, and
+	 * that its runtime changes stacks, which frame pointers lead across: it only
+	 * speaks of where none is set up yet, and nothing is called.
+	 */
+	bool go;
 };
 
 struct cfi_table {

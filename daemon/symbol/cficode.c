@@ -151,6 +151,20 @@ static void note_needs(struct program *p, uint64_t from, uint64_t to)
 			run->need[reg] += run->needs >> reg & 1;
 }
 
+/* Is the stack as it was at entry, and no other function's here? */
+static bool is_leaf(struct program *p, const struct kstrata_rule *rule,
+		    uint64_t from, uint64_t to)
+{
+	const struct cfi_machine *m = p->run->machine;
+
+	if (rule->cfa == KSTRATA_CFA_END)
+		return true;
+	return rule->cfa == KSTRATA_CFA_REG && rule->reg == m->sp &&
+	       rule->offset == (m->link ? 0 : 8) &&
+	       !cfiasm_has_call(p->run->elf, from, to,
+				p->vaddr + (from - p->offset));
+}
+
 /* From the last row to here: one, if it has a byte where rows are wanted. */
 static void emit(struct program *p, uint64_t next)
 {
@@ -161,6 +175,8 @@ static void emit(struct program *p, uint64_t next)
 	if (!p->changed || next <= from || from >= run->to)
 		return;
 	cfirule_make(run, p->cie, &p->state, &rule);
+	if (run->leaves && !is_leaf(p, &rule, from, min_u64(next, run->to)))
+		rule = rowtable_none;
 	rowtable_add(run->rows, from, &rule);
 	p->changed = false;
 	if (run->needs)

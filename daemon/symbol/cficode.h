@@ -56,6 +56,7 @@ struct cfi_run {
 	uint32_t needs;	   /* registers that the last rule takes, see saved above */
 	uint64_t need[32]; /* rows that call, and take this one */
 	uint8_t aux;
+	bool leaves; /* of a program that keeps frame pointers: see cfi_report.go */
 
 	/* Where the present function's rows are wanted. */
 	uint64_t from, to;

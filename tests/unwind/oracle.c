@@ -294,6 +294,8 @@ static void judge_range(struct comparison *c, uint64_t start, uint64_t end,
 	if (kind_is_wrong(k) && have && have->cfa == KSTRATA_CFA_SIGNAL &&
 	    is_trampoline(c, start))
 		k = TRAMPOLINE;
+	if (k == MISSING && debug && c->ours.report.go)
+		k = GO;
 	if (!is_found(&c->ours, have, start, end))
 		k = NOT_FOUND;
 	count(c, k, pc, end - start, have, want);

@@ -52,7 +52,7 @@ verdict()
 	END {
 		exceptions = "bad-expression bad-other lost-fp lost-aux overlap trampoline unreadable"
 		wrong = "missing wrong-cfa wrong-ra wrong-fp wrong-aux wrong-end not-found"
-		aside = "beyond padding not-code"
+		aside = "beyond padding not-code go"
 		n = split(exceptions, k)
 		for (i = 1; i <= n; i++) { e += ranges[k[i]]; all += ranges[k[i]] }
 		n = split(wrong, k)

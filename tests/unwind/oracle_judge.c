@@ -10,7 +10,7 @@
 const char *const kind_names[KINDS] = {
 	"equal", "bad-expression", "bad-other", "lost-fp", "lost-aux", "overlap",
 	"trampoline", "unreadable", "missing", "wrong-cfa", "wrong-ra", "wrong-fp", "wrong-aux",
-	"wrong-end", "not-found", "beyond", "padding", "not-code",
+	"wrong-end", "not-found", "beyond", "padding", "not-code", "go",
 };
 
 bool kind_is_wrong(enum kind k)

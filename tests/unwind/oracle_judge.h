@@ -30,6 +30,7 @@ enum kind {
 	BEYOND = COMPARED,	/* ours speaks of code that no FDE covers */
 	PADDING,		/* the same, of fewer than 64 bytes between FDEs */
 	NOT_CODE,		/* FDEs of what is not mapped executable */
+	GO,			/* left to frame pointers, see cfi_report.go */
 	KINDS
 };
 
