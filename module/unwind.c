@@ -173,16 +173,18 @@ static noinline u8 step_leaf_without_rows(struct walk *w, bool pending)
 static __always_inline const struct kst_span *note(struct walk *w, u64 *at)
 {
 	u64 place = kst_frame_place(&w->f);
+	/* What a signal has interrupted is told like a return address. */
+	u64 pc = w->f.pc + (w->n && w->f.flags & KST_FRAME_LEAF);
 	const struct kst_span *span;
 	u64 move;
 
 	span = kst_lookup_span(w->l, place);
 	if (unlikely(!span)) {
-		w->out[w->n++] = KSTRATA_FRAME_NOWHERE | w->f.pc;
+		w->out[w->n++] = KSTRATA_FRAME_NOWHERE | (pc & ~KSTRATA_FRAME_KIND);
 		return NULL;
 	}
 	move = span->base - span->start;
-	w->out[w->n++] = w->f.pc + move;
+	w->out[w->n++] = pc + move;
 	*at = (place + move) & ((1ull << KSTRATA_FRAME_OFFSET_BITS) - 1);
 	return span;
 }
@@ -242,8 +244,12 @@ static __always_inline u8 step(struct walk *w)
 	if (unlikely(rule->cfa <= KSTRATA_CFA_SIGNAL)) {
 		if (rule->cfa == KSTRATA_CFA_NONE)
 			goto none;
-		if (rule->cfa == KSTRATA_CFA_SIGNAL)
+		if (rule->cfa == KSTRATA_CFA_SIGNAL) {
 			w->what |= KSTRATA_WALK_SIGNAL;
+			/* A handler returns to its first instruction. */
+			if (!(w->f.flags & KST_FRAME_LEAF))
+				w->out[w->n - 1]++;
+		}
 	}
 	return step_by_rule(w, rule, span->rows->view.aux);
 none:

@@ -694,7 +694,8 @@ enum kstrata_lookup {
  *        2     no executable memory: the walk went astray
  *
  * The leaf frame holds the interrupted instruction, every other frame a return
- * address: subtract one before looking it up.
+ * address: subtract one before looking it up. So the instruction that a signal has
+ * interrupted, and the code that its handler returns to, have one added.
  */
 #define KSTRATA_FRAME_HIDDEN	(~(__u64)0)
 #define KSTRATA_FRAME_OBJECT	((__u64)1 << 63)
