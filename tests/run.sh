@@ -28,14 +28,14 @@ FIRST="deps build"
 # use two.
 HOST="lint build-clang unit unit-asan unit-tsan fuzz unwind-rows unwind-step
 	dkms module serve web
-	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects bench-smoke kunit"
+	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-6.12-unwind bench-smoke kunit"
 GUESTS="debug-kernel vm-6.12-smp vm-6.12-rows vm-6.1-smp vm-5.10 vm-6.12-rt
 	vm-7.3 vm-arm64 torture races"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
 NEED_BUILD="unit unit-asan unwind-rows unwind-step serve web vm-6.12-smp
 	vm-6.12-rows vm-6.1-smp
-	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-5.10 vm-6.12-rt
+	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-6.12-unwind vm-5.10 vm-6.12-rt
 	vm-7.3 bench-smoke quickstart"
 
 # ---- the steps -------------------------------------------------------------
@@ -191,6 +191,11 @@ step_vm_6_12_rows()
 step_vm_6_12_objects()
 {
 	guest_step 6.12 objects
+}
+
+step_vm_6_12_unwind()
+{
+	guest_step 6.12 unwind
 }
 
 step_bench_smoke()

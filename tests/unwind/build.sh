@@ -94,7 +94,7 @@ stale()
 }
 
 # shellcheck disable=SC2016
-stale | xargs -P 2 -n 2 -d '\n' sh -c '$0 && mv "$1.tmp" "$1"' >&2
+stale | xargs -r -P 2 -n 2 -d '\n' sh -c '$0 && mv "$1.tmp" "$1"' >&2
 $list | while read -r name command; do
 	echo "$name"
 done

@@ -5,8 +5,8 @@
 #
 #   run.sh SERIES MODE     SERIES: as kernels.sh has them
 #
-# MODE accurate, objects: one CPU whose clock counts instructions, not the host's
-#      time. smp, rows: two CPUs. matrix: two CPUs and the essentials, for many kernels.
+# MODE accurate, objects, unwind: one CPU whose clock counts instructions, not the
+#      host's time. smp, rows: two CPUs. matrix: two CPUs and the essentials, for many kernels.
 #      stock: two CPUs and Debian's programs, STOCK of them (see
 #      tests/vm/stock/host.sh).
 #
@@ -30,7 +30,7 @@ case $series in
 esac
 
 case $mode in
-accurate|objects)
+accurate|objects|unwind)
 	# sleep=off: idle time passes at once.
 	set -- -accel tcg,thread=single -icount shift=2,sleep=off -cpu max \
 		-smp 1 -rtc base=2026-01-01,clock=vm
@@ -60,6 +60,27 @@ stock)
 	;;
 esac
 
+# unwind_programs TREE: programs whose stacks are known, and what judges them.
+unwind_programs()
+{
+	sh "$top/tests/unwind/build.sh" >/dev/null
+	for program in $UNWIND_PROGRAMS; do
+		guest_file "$1" "$build/unwind/programs/$program" \
+			"/programs/$program"
+	done
+	# Found by what ldd does not know.
+	for library in /lib/ld-musl-x86_64.so.1 \
+			/usr/lib/x86_64-linux-gnu/libcrypto.so.3; do
+		guest_file "$1" "$library"
+	done
+	cp "$top/tests/unwind/known.awk" "$1/"
+}
+
+UNWIND_PROGRAMS=${UNWIND_PROGRAMS:-scenes-gcc-O0-nofp scenes-gcc-O2-nofp
+	scenes-gcc-O3-nofp scenes-clang-O2-nofp scenes-clang-O2-fp
+	scenes-gcc-O2-static-pie scenes-gcc-O2-debug scenes-musl-O2
+	throw-clang++-O2 throw-g++-O2-static rusty gopher crypto}
+
 kernel=$(sh "$top/tests/vm/kernels.sh" get "$series")
 module=$(sh "$top/tests/vm/module.sh" "$series" 2>/dev/null) || {
 	echo "not ok the module builds for $series"
@@ -75,6 +96,7 @@ cp "$top/tests/vm/guest-lib.sh" "$dir/tree/"
 cp "$top/tests/vm/$mode.sh" "$dir/tree/test"
 cp "$top/tests/vm/init" "$dir/tree/init"
 chmod 755 "$dir/tree/init"
+[ "$mode" != unwind ] || unwind_programs "$dir/tree"
 # The kernels that we build ourselves have no modules.
 case $mode-$series in
 smp-debug|smp-races) ;;
