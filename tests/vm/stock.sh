@@ -101,12 +101,28 @@ stacks()
 	curl -s "$1/metrics" >"$OUT/$2.metrics"
 }
 
-perf_script()
+perf_script_of()
 {
-	chroot $ROOT perf script -i "/tmp/$1.data" --no-inline \
+	ps_name=$1
+	shift
+	chroot $ROOT perf script -i "/tmp/$ps_name.data" --no-inline \
 		--show-mmap-events --show-task-events \
-		-F pid,tid,time,ip,dso 2>"/tmp/$1.script.log" >"$OUT/$1.script"
-	echo "$1 $(wc -c <$ROOT/tmp/"$1".data) bytes" >>"$OUT/sizes"
+		-F pid,tid,time,ip,dso "$@" 2>>"/tmp/$ps_name.script.log"
+}
+
+# Each program on its own: where this perf notes from where on a library is mapped,
+# it is for all processes, and only the first one's stacks are unwound.
+dwarf_script()
+{
+	while read -r ds_name begin end; do
+		echo "perf script: $ds_name" >&2
+		perf_script_of perf_dwarf --time "$begin,$end"
+	done <"$OUT/phases" >"$OUT/perf_dwarf.script"
+}
+
+rows_are_there()
+{
+	curl -s "$API/metrics" | grep -q '^kstrata_rows_pending 0$'
 }
 
 profile()
@@ -116,7 +132,9 @@ profile()
 			not_ok "$name starts" "exit code $?"
 		work "warm-$name" "$name" "$warm"
 	done
-	sleep 3
+	# What is met first is not what counts: until all rows have come.
+	sleep 2
+	wait_for 90 rows_are_there || note "rows are still pending"
 	count_servers
 	perf_pids=
 	perf_start perf_fp -g
@@ -156,9 +174,10 @@ elif insmod /kstrata.ko && daemon_start memory --hz "$hz" --offsets \
 	kill -TERM "$other"
 	wait "$other"
 	daemon_stop
-	perf_script perf_fp &
-	perf_script perf_dwarf
+	perf_script_of perf_fp >"$OUT/perf_fp.script" &
+	dwarf_script
 	wait
+	(cd $ROOT/tmp && wc -c perf_*.data) >"$OUT/sizes"
 	cp /tmp/kstratad.log /tmp/*.script.log $OUT/
 	tar c -C $OUT . >/dev/vdb
 	check "the module unloads" rmmod kstrata

@@ -164,7 +164,7 @@ loads()
 {
 	all_loads none --hz 0
 	all_loads none --hz 0
-	for hz in 99 999; do
+	for hz in $RATES; do
 		for p in kstratad fponly perf dwarf bpf; do
 			[ $p$bpf != bpf0 ] || continue
 			if ! ${p}_start $hz; then
@@ -275,7 +275,8 @@ smoke)
 	stacks
 	;;
 loads)
-	LOADS="cpu:100000000 syscall:2500000 fork:800 switch:50000 tcp:35000"
+	[ -n "$LOADS" ] ||
+		LOADS="cpu:100000000 syscall:2500000 fork:800 switch:50000 tcp:35000"
 	loads
 	;;
 loss)

@@ -13,8 +13,9 @@
 #
 # Prints the tables; they stay in BUILD/bench/table.txt, what they are made of in
 # BUILD/bench/results.jsonl. Environment: BUILD (default build); SERIES, of
-# tests/vm/kernels.sh (default 6.12). Needs a built user space. bpftrace is
-# measured when it is installed (packaging/deps.sh bench).
+# tests/vm/kernels.sh (default 6.12); RATES and LOADS of the part loads. Needs a
+# built user space. bpftrace is measured when it is installed (packaging/deps.sh
+# bench).
 
 set -eu
 
@@ -24,7 +25,7 @@ case $build in /*) ;; *) build=$top/$build ;; esac
 . "$top/tests/vm/guest.sh"
 
 case ${1:-} in
--h|--help) sed -n '3,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
+-h|--help) sed -n '3,19s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 series=${SERIES:-6.12}
 here=$top/tests/bench/kernel
@@ -79,6 +80,7 @@ guest()
 	mkdir -p "$g_dir/conf"
 	cat >"$g_dir/conf/bench.conf" <<-END
 		part=$g_part bpf=$bpf kernel=$series cpus=$g_cpus
+		RATES="${RATES:-99 999}" LOADS="${LOADS:-}"
 	END
 	# A second archive, unpacked over the first.
 	guest_pack "$g_dir/conf" "$g_dir/conf.cpio"
