@@ -32,6 +32,11 @@ kstratad_start()
 	profiler=$daemon
 }
 
+rows_are_there()
+{
+	curl -s "$API/metrics" | grep -q '^kstrata_rows_pending 0$'
+}
+
 # The same, by frame pointers only.
 fponly_start()
 {
@@ -171,8 +176,10 @@ loads()
 				not_ok "$p starts at $hz Hz" "it does not"
 				continue
 			fi
-			# For who reads a program's symbols when it meets it.
+			# For who reads a program's symbols, and compiles its
+			# unwind rows, when it meets it.
 			kbench cpu 20000000 >/dev/null
+			[ $p != kstratad ] || wait_for 60 rows_are_there
 			all_loads $p --hz $hz --pid "$profiler"
 			${p}_stop
 		done
