@@ -18,6 +18,7 @@ static const struct {
 	[CUT_BAD_RULE] = CUT("bad rule", "bad_rule"),
 	[CUT_NOT_RESIDENT] = CUT("not resident", "not_resident"),
 	[CUT_NO_ROWS_YET] = CUT("no rows yet", "no_rows_yet"),
+	[CUT_MAPPINGS_BUSY] = CUT("mappings busy", "mappings_busy"),
 	[CUT_OTHER] = CUT("other", "other"),
 };
 
@@ -61,9 +62,12 @@ enum cut cut_of(const struct kstrata_sample *s, bool rows)
 	 * Frame pointers of code that has none end a walk anyhow, even well; the
 	 * limit alone cuts those that were right as well.
 	 */
-	if (rows && s->walk & KSTRATA_WALK_PENDING &&
-	    s->user_reason != KSTRATA_REASON_DEPTH)
-		return CUT_NO_ROWS_YET;
+	if (rows && s->user_reason != KSTRATA_REASON_DEPTH) {
+		if (s->walk & KSTRATA_WALK_PENDING)
+			return CUT_NO_ROWS_YET;
+		if (s->lookup == KSTRATA_LOOKUP_BUSY)
+			return CUT_MAPPINGS_BUSY;
+	}
 	return of_reason(s->user_reason);
 }
 

@@ -25,6 +25,8 @@ enum cut {
 	 * not loaded yet: of code without any, callers are missing.
 	 */
 	CUT_NO_ROWS_YET,
+	/* Likewise, where rows could not be looked up. */
+	CUT_MAPPINGS_BUSY,
 	CUT_OTHER, /* a reason that is newer than we are */
 	CUTS,
 };

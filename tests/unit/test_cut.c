@@ -84,6 +84,22 @@ static void test_pending(void **state)
 	}
 }
 
+/* Nor is one without look-ups, where there are rows. */
+static void test_busy(void **state)
+{
+	struct walked w = walked(2, KSTRATA_REASON_COMPLETE, KSTRATA_WALK_FP);
+
+	(void)state;
+	w.s.lookup = KSTRATA_LOOKUP_BUSY;
+	assert_string_equal(marker(w), "[cut: mappings busy]");
+	assert_int_equal(cut_of(&w.s, false), CUT_NOT);
+	w.s.user_reason = KSTRATA_REASON_DEPTH;
+	assert_string_equal(marker(w), "[cut: depth]");
+	w.s.lookup = KSTRATA_LOOKUP_DONE;
+	w.s.user_reason = KSTRATA_REASON_COMPLETE;
+	assert_int_equal(cut_of(&w.s, true), CUT_NOT);
+}
+
 static void test_kernel(void **state)
 {
 	struct walked w = walked(0, KSTRATA_REASON_NONE, 0);
@@ -131,6 +147,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_user),
 		cmocka_unit_test(test_pending),
+		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_kernel),
 		cmocka_unit_test(test_names),
 	};
