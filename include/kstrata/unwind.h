@@ -378,7 +378,7 @@ static __always_inline __u8 kst_unwind_rule(struct kst_frame *f,
 					    kst_leaf_fn *leaf, void *ctx)
 {
 	/* Words of its own each: a struct would not stay in registers. */
-	__u64 cfa, pc, fp, aux_value = 0;
+	__u64 cfa, pc, fp = 0, aux_value = 0;
 	__u8 reason, flags, aux_reg = KSTRATA_ROWS_AUX_NONE;
 
 	if (machine == KST_X86_64) {
