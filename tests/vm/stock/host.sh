@@ -9,7 +9,7 @@
 STOCK_ALL="python3 perl bash git gcc sqlite3 openssl redis nginx postgres node java
 	java-fp stress-ng"
 # What the suite has time for.
-STOCK_SOME="python3 perl git gcc sqlite3 openssl redis nginx node java"
+STOCK_SOME="python3 perl git gcc sqlite3 openssl nginx java"
 
 # stock_disks DIR: stock_root/image for the programs, DIR/out.img for results.
 stock_disks()
