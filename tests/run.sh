@@ -29,7 +29,7 @@ FIRST="deps build"
 HOST="lint build-clang unit unit-asan unit-tsan fuzz unwind-rows unwind-step
 	dkms module serve web
 	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-6.12-unwind bench-smoke kunit"
-GUESTS="debug-kernel vm-6.12-smp vm-6.12-rows vm-6.1-smp vm-5.10 vm-6.12-rt
+GUESTS="debug-kernel vm-6.12-smp vm-6.12-rows vm-6.12-stock vm-6.1-smp vm-5.10 vm-6.12-rt
 	vm-7.3 vm-arm64 torture races"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
@@ -176,6 +176,13 @@ step_vm_6_12_accurate()
 step_vm_6_1_smp()
 {
 	guest_step 6.1 smp
+}
+
+# Some of Debian's programs; STOCK=all takes twice as long. The first time their
+# packages, 250 MB, are downloaded.
+step_vm_6_12_stock()
+{
+	guest_step 6.12 stock
 }
 
 step_vm_6_12_smp()
