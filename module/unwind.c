@@ -189,6 +189,34 @@ static __always_inline const struct kst_span *note(struct walk *w, u64 *at)
 	return span;
 }
 
+/*
+ * A rule of the kind that kst_unwind_usual() is for, in a word: the CFA's offset from
+ * SP or FP, a multiple of 8 and not 0 if it can be followed, and in the bits below
+ * which of the two it is, and what is on the stack besides the return address, which is
+ * right below the CFA. Zero: no such rule.
+ */
+#define USUAL_FP	1	/* CFA: from FP */
+#define USUAL_SAVES_FP	2
+#define USUAL_SAVES_AUX	4
+#define USUAL_BITS	7
+
+static s32 usual_of(const struct kstrata_rule *rule)
+{
+	s32 usual = rule->offset;
+
+	if (rule->cfa != KSTRATA_CFA_REG || usual % 8 || !usual ||
+	    rule->ra.how != KSTRATA_SAVE_AT_CFA || rule->ra.offset != -8 ||
+	    rule->fp.how & ~KSTRATA_SAVE_AT_CFA ||
+	    rule->aux.how & ~KSTRATA_SAVE_AT_CFA)
+		return 0;
+	if (rule->reg == kst_reg_fp(MACHINE))
+		usual |= USUAL_FP;
+	else if (rule->reg != kst_reg_sp(MACHINE))
+		return 0;
+	return usual | (rule->fp.how ? USUAL_SAVES_FP : 0) |
+	       (rule->aux.how ? USUAL_SAVES_AUX : 0);
+}
+
 static const struct kstrata_rule *find_rule(struct kst_rule_slot *slot,
 					    const struct kst_rows *rows, u64 at)
 {
@@ -201,6 +229,9 @@ static const struct kstrata_rule *find_rule(struct kst_rule_slot *slot,
 	BUILD_BUG_ON(KSTRATA_FRAME_OFFSET_BITS + 16 > 64);
 	slot->serial = rows->serial;
 	slot->found = at << 16 | (u16)(rule - rows->view.rules);
+	slot->usual = usual_of(rule);
+	slot->fp = rule->fp.offset;
+	slot->aux = rule->aux.offset;
 	return rule;
 }
 
@@ -217,6 +248,88 @@ rule_at(struct walk *w, const struct kst_rows *rows, u64 at)
 	return find_rule(slot, rows, at);
 }
 
+/*
+ * From a frame of this mapping on, as long as the callers are in it too and there is
+ * nothing unusual to them: the same as step(), without looking up what is known, and
+ * user memory stays open. It decides nothing: where a step does not succeed plainly
+ * it has not been made. Bound: max frames.
+ */
+static __always_inline void run(struct walk *w, const struct kst_span *span)
+{
+	const u64 start = span->start, bytes = span->bytes, move = span->base - start;
+	const struct kst_rows *rows = span->rows;
+	const struct kst_rule_slot *slots = w->cache->slots;
+	const u64 serial = rows ? rows->serial : 0;
+	u64 pc = w->f.pc, sp = w->f.sp, fp = w->f.fp, aux = w->f.aux;
+	u8 aux_reg = w->f.aux_reg;
+	const u16 max = w->max, first = w->n;
+	u16 n = first;
+
+	if (MACHINE != KST_X86_64 || (w->f.flags & ~KST_FRAME_NEAR) != KST_FRAME_FP ||
+	    pc - 1 - start >= bytes)
+		return;
+	if (!rows || aux_reg != rows->view.aux)
+		aux_reg = KSTRATA_ROWS_AUX_NONE;
+	if (!user_read_access_begin((void __user *)NULL, 8))
+		return;
+	/* Nothing may be called in here. */
+	for (; n < max && pc - 1 - start < bytes; n++) {
+		u64 cfa, ret, next = fp;
+
+		if (rows) {
+			const u64 at = (pc - 1 + move) &
+				       ((1ull << KSTRATA_FRAME_OFFSET_BITS) - 1);
+			const struct kst_rule_slot *slot =
+				&slots[hash_64(at, KST_RULE_CACHE_BITS)];
+			const s32 usual = slot->usual;
+
+			if (slot->serial != serial || slot->found >> 16 != at ||
+			    !usual)
+				break;
+			cfa = (usual & USUAL_FP ? fp : sp) + (usual & ~USUAL_BITS);
+			if (cfa % 8 || cfa <= sp || !read_word(w, cfa - 8, &ret) ||
+			    (usual & USUAL_SAVES_FP &&
+			     !read_word(w, cfa + slot->fp, &next)) ||
+			    kst_unwind_pc(ret))
+				break;
+			if (unlikely(usual & USUAL_SAVES_AUX)) {
+				if (!read_word(w, cfa + slot->aux, &aux))
+					break;
+				aux_reg = rows->view.aux;
+			}
+		} else {
+			if (!fp || fp % 8 || fp < sp || !read_word(w, fp, &next) ||
+			    !read_word(w, fp + 8, &ret) || kst_unwind_pc(ret))
+				break;
+			cfa = fp + 16;
+		}
+		w->out[n] = pc + move;
+		pc = ret;
+		sp = cfa;
+		fp = next;
+	}
+	user_read_access_end();
+	if (n == first)
+		return;
+	w->n = n;
+	w->f.pc = pc;
+	w->f.sp = sp;
+	w->f.fp = fp;
+	w->f.aux = aux;
+	w->f.aux_reg = aux_reg;
+	w->f.flags = KST_FRAME_FP;
+	w->on_fp = !rows;
+	if (rows) {
+		w->by_rows += n - first;
+		return;
+	}
+	w->by_fp += n - first;
+	if (span->pending)
+		w->what |= KSTRATA_WALK_PENDING;
+	if (span->full)
+		w->full += n - first;
+}
+
 /* From a frame that is in no code. */
 static noinline u8 step_off_code(struct walk *w)
 {
@@ -225,12 +338,13 @@ static noinline u8 step_off_code(struct walk *w)
 					     KSTRATA_REASON_BAD_FRAME;
 }
 
-/* Note the frame and go on to its caller. */
+/* Note the frame and go on to its caller, and further while that is easy. */
 static __always_inline u8 step(struct walk *w)
 {
 	const struct kst_span *span;
 	const struct kstrata_rule *rule;
 	u64 at;
+	u8 reason;
 
 	span = note(w, &at);
 	if (unlikely(!span || (span->base & KSTRATA_FRAME_KIND) ==
@@ -251,11 +365,18 @@ static __always_inline u8 step(struct walk *w)
 				w->out[w->n - 1]++;
 		}
 	}
-	return step_by_rule(w, rule, span->rows->view.aux);
+	reason = step_by_rule(w, rule, span->rows->view.aux);
+	if (likely(!reason))
+		run(w, span);
+	return reason;
 none:
 	if (unlikely(w->f.flags & KST_FRAME_LEAF))
-		return step_leaf_without_rows(w, span->pending);
-	return step_without_rows(w, span->pending);
+		reason = step_leaf_without_rows(w, span->pending);
+	else
+		reason = step_without_rows(w, span->pending);
+	if (likely(!reason))
+		run(w, span);
+	return reason;
 }
 
 /*

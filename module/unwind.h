@@ -24,6 +24,8 @@ struct pt_regs;
 struct kst_rule_slot {
 	u64 serial;		/* kst_rows.serial */
 	u64 found;		/* offset in the file, number of the rule: 16 bits */
+	s32 usual;		/* of the rule: see unwind.c, 0: it is not */
+	s32 fp, aux;		/* offsets from the CFA */
 };
 
 /* Zeroed: empty. Of one session and CPU. */
