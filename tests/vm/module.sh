@@ -17,6 +17,10 @@ case $build in /*) ;; *) build=$top/$build ;; esac
 
 kernel=$(sh "$top/tests/vm/kernels.sh" headers "$series")
 dir=$build/module-$series
+# Two steps of the tests may want the same one at once.
+mkdir -p "$build"
+exec 9>"$dir.lock"
+flock 9
 # Only what changed is copied, so that make builds only that again; a directory
 # that was built for other headers is of no use.
 if [ "$(cat "$dir/.kernel" 2>/dev/null)" != "$kernel" ]; then
