@@ -26,6 +26,7 @@ struct options {
 	const char *until;
 	const char *output;
 	const char *count;
+	const char *write;
 	bool dump, vaddr;
 	char **files; /* what follows the verb */
 	size_t nr_files;
@@ -407,6 +408,7 @@ static int run_rows(struct client *c, const struct options *o)
 		.json = !strcmp(o->output, "json"),
 		.dump = o->dump,
 		.vaddr = o->vaddr,
+		.write = o->write,
 	};
 
 	(void)c;
@@ -445,6 +447,7 @@ static void print_help(FILE *to)
 		"      --socket PATH    the daemon's socket (" SOCKET_DEFAULT ")\n"
 		"      --dump           rows: every row, not a summary\n"
 		"      --vaddr          rows: by address, not by offset in the file\n"
+		"      --write TABLE        rows: into this file, as the module takes them\n"
 		"  -h, --help           print this and exit\n"
 		"  -V, --version        print the version and exit\n\n"
 		"%s\n"
@@ -487,6 +490,7 @@ static int parse(struct options *o, int argc, char **argv)
 		{ "socket", required_argument, NULL, 'S' },
 		{ "dump", no_argument, NULL, 'D' },
 		{ "vaddr", no_argument, NULL, 'A' },
+		{ "write", required_argument, NULL, 'W' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -522,6 +526,9 @@ static int parse(struct options *o, int argc, char **argv)
 			break;
 		case 'A':
 			o->vaddr = true;
+			break;
+		case 'W':
+			o->write = optarg;
 			break;
 		case 'h':
 			print_help(stdout);
@@ -563,6 +570,10 @@ int main(int argc, char **argv)
 	o.nr_files = (size_t)(argc - optind - 1);
 	if (verb->files && !o.nr_files) {
 		fprintf(stderr, "kstrata: of which files?\nTry 'kstrata --help'.\n");
+		return EXIT_USAGE;
+	}
+	if (o.write && o.nr_files != 1) {
+		fprintf(stderr, "kstrata: --write takes one file's rows\n");
 		return EXIT_USAGE;
 	}
 	if (!verb->files && o.nr_files) {

@@ -197,6 +197,20 @@ static void dump(const struct cfi_table *table, int fd, bool vaddr)
 	print_rows(&d);
 }
 
+/* As KSTRATA_IOC_ROWS takes it. */
+static int write_table(const struct cfi_table *table, const char *path)
+{
+	FILE *f = fopen(path, "we");
+	bool whole = f && fwrite(table->bytes, 1, table->size, f) == table->size;
+
+	if (f && fclose(f) == EOF)
+		whole = false;
+	if (whole)
+		return 0;
+	fprintf(stderr, "kstrata: %s: %s\n", path, strerror(errno));
+	return -EIO;
+}
+
 static void print_summary(const char *file, const struct cfi_report *r,
 			  int err, double ms)
 {
@@ -301,6 +315,8 @@ static int one_file(const struct rows_options *o, const char *file)
 		fprintf(stderr, "kstrata: %s: no rows: %s\n", file, report.why);
 	else
 		dump(&table, fd, o->vaddr);
+	if (r >= 0 && o->write)
+		r = write_table(&table, o->write);
 	cfi_table_release(&table);
 	return r < 0 ? -EIO : 0;
 }

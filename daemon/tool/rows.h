@@ -9,6 +9,7 @@ struct rows_options {
 	bool json;
 	bool dump;
 	bool vaddr; /* addresses as the object has them, not offsets in the file */
+	const char *write; /* a file for the table, of one object, or NULL */
 };
 
 /* 0, or -EIO when some file could not be read or has no rows (it is said why). */
