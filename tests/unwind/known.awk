@@ -2,7 +2,8 @@
 #
 # Folded stacks of one program of tests/unwind/programs: are they what is known?
 #
-#   awk -v program=scenes|throw|rusty|gopher|crypto [-v musl=1] -f known.awk <FOLDED
+#   awk -v program=scenes|throw|rusty|gopher|crypto [-v musl=1] [-v arm64=1] \
+#	-f known.awk <FOLDED
 #
 # "right NS wrong NS cut NS ends NS all NS", and of what is wrong or cut the first few.
 # All: of user code. Right and wrong: where a leaf of the program spins, by the whole
@@ -136,6 +137,10 @@ function tell(what)
 	if (line ~ /^\[cut: no rows\];(\[libc[^;]*\]|(__)?clone3)(;entry_SYSCALL.*)?$/)
 		ends += w
 	else if (frame[1] ~ /^\[cut: / && line ~ /;(coroutine|setcontext|__do_sys_clone3|ret_from_fork_asm|vm_mmap_pgoff|__vm_munmap|do_mprotect_pkey|__do_sys_brk)(;|$)/)
+		ends += w
+	# Half of a change of stacks: the rows of glibc's are of a link register and
+	# of a stack that are others' already.
+	else if (arm64 && line ~ /^\[cut: bad frame\];[^;]*;(__)?(set|swap)context$/)
 		ends += w
 	else if (frame[1] ~ /^\[cut: /) {
 		cut += w

@@ -76,10 +76,36 @@ unwind_programs()
 	cp "$top/tests/unwind/known.awk" "$1/"
 }
 
+# foreign_programs TREE KERNEL: the same for a guest that the daemon is not built for:
+# with the rows of all files, compiled here.
+foreign_programs()
+{
+	sh "$top/tests/unwind/build.sh" "$GUEST_ARCH" >/dev/null
+	mkdir -p "$1/programs" "$1/rows"
+	for program in $FOREIGN_PROGRAMS; do
+		cp "$build/unwind/programs-$GUEST_ARCH/$program" "$1/programs/"
+	done
+	for file in "$1"/programs/* "$1"/usr/lib/*.so.*; do
+		"$build/kstrata" rows --write "$1/rows/${file##*/}.rows" "$file" >&2
+	done
+	# The first file inside of the kernel that has rows for its programs.
+	LC_ALL=C grep -a -b -o -P '\x7fELF' "$2"/boot/vmlinuz-* | cut -d : -f 1 |
+			while read -r at; do
+		tail -c +$((at + 1)) "$2"/boot/vmlinuz-* | head -c 65536 \
+			>"$1/rows/vdso"
+		! "$build/kstrata" rows --write "$1/rows/vdso.rows" \
+			"$1/rows/vdso" >&2 || break
+	done
+	rm "$1/rows/vdso"
+	cp "$top/tests/unwind/known.awk" "$1/"
+}
+
 UNWIND_PROGRAMS=${UNWIND_PROGRAMS:-scenes-gcc-O0-nofp scenes-gcc-O2-nofp
 	scenes-gcc-O3-nofp scenes-clang-O2-nofp scenes-clang-O2-fp
 	scenes-gcc-O2-static-pie scenes-gcc-O2-debug scenes-musl-O2
 	throw-clang++-O2 throw-g++-O2-static rusty gopher crypto}
+FOREIGN_PROGRAMS=${FOREIGN_PROGRAMS:-scenes-O0-nofp scenes-O2-fp scenes-O2-nofp
+	scenes-O3-nofp scenes-O2-pac scenes-O2-pac-static scenes-O2-static-pie}
 
 kernel=$(sh "$top/tests/vm/kernels.sh" get "$series")
 module=$(sh "$top/tests/vm/module.sh" "$series" 2>/dev/null) || {
@@ -97,6 +123,7 @@ cp "$top/tests/vm/$mode.sh" "$dir/tree/test"
 cp "$top/tests/vm/init" "$dir/tree/init"
 chmod 755 "$dir/tree/init"
 [ "$mode" != unwind ] || unwind_programs "$dir/tree"
+[ "$mode-$GUEST_ARCH" != matrix-arm64 ] || foreign_programs "$dir/tree" "$kernel"
 # The kernels that we build ourselves have no modules.
 case $mode-$series in
 smp-debug|smp-races) ;;
