@@ -28,9 +28,9 @@ FIRST="deps build"
 # use two.
 HOST="lint build-clang unit unit-asan unit-tsan fuzz unwind-rows unwind-step
 	dkms module serve web
-	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-6.12-unwind bench-smoke kunit"
+	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-6.12-unwind vm-arm64 bench-smoke"
 GUESTS="debug-kernel vm-6.12-smp vm-6.12-rows vm-6.12-stock vm-6.1-smp vm-5.10 vm-6.12-rt
-	vm-7.3 vm-arm64 torture races"
+	vm-7.3 kunit torture races"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
 NEED_BUILD="unit unit-asan unwind-rows unwind-step serve web vm-6.12-smp
@@ -245,14 +245,14 @@ step_kunit()
 
 step_torture()
 {
-	EFFORT=${EFFORT:-40} sh tests/kernel/run.sh debug torture
+	EFFORT=${EFFORT:-25} sh tests/kernel/run.sh debug torture
 }
 
 # Another kernel, which takes 6 minutes the first time.
 step_races()
 {
 	sh tests/kernel/run.sh races kunit &&
-		EFFORT=${EFFORT:-20} sh tests/kernel/run.sh races torture
+		EFFORT=${EFFORT:-15} sh tests/kernel/run.sh races torture
 }
 
 step_quickstart()

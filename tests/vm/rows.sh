@@ -59,12 +59,12 @@ check "the module loads" insmod /kstrata.ko
 head -c 400000 /dev/urandom | od -x >/tmp/text
 
 if daemon_start /tmp/store --hz 499 --log-level debug; then
-	work 10
+	work 6
 	check "rows are loaded, and nobody waits for any" \
 		wait_for 60 nothing_pending 5
 	# Where they all have been met and have their rows:
 	from=$(now_ms)
-	work 15
+	work 10
 	settle
 	whole "$from" >/tmp/share
 	read -r share time </tmp/share
@@ -117,7 +117,7 @@ if daemon_start /tmp/store --hz 499 --log-level debug; then
 
 	# ---- with hardly any memory for them, they come and go ----
 	daemon_start memory --hz 499 --rows-memory 128K
-	work 15
+	work 10
 	curl -s "$API/metrics" >/tmp/metrics
 	note "128 KiB for rows: $(said kstrata_rows_loads_total) loaded, $(said kstrata_rows_dropped_total) dropped, $(said kstrata_rows_wanted_total) asked for again, $(said kstrata_rows_held_bytes) bytes held"
 	is "rows make room for others, and are asked for again" \
