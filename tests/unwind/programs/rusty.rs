@@ -2,7 +2,6 @@
 //! Rust: closures, sorting, formatting, a panic that unwinds through frames.
 
 use std::arch::asm;
-use std::hint::black_box;
 
 const MARK_NR: u64 = 0x6b73;
 const MARK_BEGIN: u64 = 1;
@@ -16,6 +15,14 @@ fn mark(what: u64) {
         asm!("syscall", inout("rax") MARK_NR => _, in("rdi") what,
              in("rsi") 0, in("rdx") 0, out("rcx") _, out("r11") _);
     }
+}
+
+// std::hint's is not in Debian 12's Rust yet.
+#[inline(always)]
+fn black_box<T>(x: T) -> T {
+    let at = &x as *const T;
+    unsafe { asm!("/* {} */", in(reg) at, options(nostack)) };
+    x
 }
 
 static mut SPINS: u64 = 2;
