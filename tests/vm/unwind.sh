@@ -60,6 +60,7 @@ if daemon_start /tmp/store --hz 999; then
 	done
 	settle
 	until=$(now_ms)
+	sum_cut=0 sum_all=0
 	for program in /programs/*; do
 		program=${program##*/}
 		judge "$from" "$until" "$program" >/tmp/judged
@@ -68,7 +69,12 @@ if daemon_start /tmp/store --hz 999; then
 			$(tail -n 1 /tmp/judged)
 		EOF
 		echo "table unwind $program right_ms=$((right / 1000000)) wrong_ms=$((wrong / 1000000)) cut_ms=$((cut / 1000000)) ends_ms=$((ends / 1000000)) all_ms=$((all / 1000000))" >&3
-		is "$program: no wrong stack" "$wrong == 0"
+		case $program in
+		# While an exception lands, stack and registers are of two frames.
+		throw*|rusty) is "$program: no wrong stack but where it lands" \
+			"$wrong <= .01 * $all" ;;
+		*) is "$program: no wrong stack" "$wrong == 0" ;;
+		esac
 		case $program in
 		crypto) ;;
 		*) is "$program: stacks of known leaves" "$right > 80000000" ;;
@@ -78,10 +84,13 @@ if daemon_start /tmp/store --hz 999; then
 		*musl*) ;;
 		# Stacks of the runtime itself: switched, and made by hand.
 		gopher) ;;
-		*) is "$program: 99.5 % of its stacks are whole" \
-			"$all > 100000000 && $cut <= .005 * $all" ;;
+		# A few hundred samples: one or two may be of an odd moment.
+		*) is "$program: 98.5 % of its stacks are whole" \
+			"$all > 100000000 && $cut <= .015 * $all"
+			sum_cut=$((sum_cut + cut)) sum_all=$((sum_all + all)) ;;
 		esac
 	done
+	is "99.5 % of all stacks are whole" "$sum_cut <= .005 * $sum_all"
 	kstrata status --socket /run/k.sock
 	curl -s "$API/metrics" | grep -E '^kstrata_(rows|cut|user_frames|frames|lost)'
 	daemon_stop
