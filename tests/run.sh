@@ -28,9 +28,9 @@ FIRST="deps build"
 # use two.
 HOST="lint build-clang unit unit-asan unit-tsan fuzz unwind-rows unwind-step
 	dkms module serve web
-	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-6.12-unwind vm-arm64 bench-smoke"
+	vm-6.12-accurate vm-6.1-accurate vm-6.12-objects vm-6.12-unwind vm-arm64 bench-smoke kunit"
 GUESTS="debug-kernel vm-6.12-smp vm-6.12-rows vm-6.12-stock vm-6.1-smp vm-5.10 vm-6.12-rt
-	vm-7.3 kunit torture races"
+	vm-7.3 torture races"
 LAST="quickstart"
 # Steps that are pointless when user space does not build.
 NEED_BUILD="unit unit-asan unwind-rows unwind-step serve web vm-6.12-smp
