@@ -5,14 +5,13 @@
  */
 #include "../stack.c"
 
-#include <linux/mm.h>
-#include <linux/mman.h>
 
 #include <asm/irq_regs.h>
 
 #include <kstrata/period.h>
 
 #include "../compat/hrtimer.h"
+#include "forged.h"
 #include "suites.h"
 
 #define DEPTH	KSTRATA_USER_DEPTH_MAX
@@ -36,15 +35,9 @@ static int stack_setup(struct kunit *test)
 	if (!w)
 		return -ENOMEM;
 	test->priv = w;
-	w->stack = kunit_vm_mmap(test, NULL, 0, STACK + PAGE_SIZE,
-				 PROT_READ | PROT_WRITE,
-				 MAP_ANONYMOUS | MAP_PRIVATE | MAP_32BIT, 0);
-	if (!w->stack || IS_ERR_VALUE(w->stack))
+	w->stack = forged_stack(test, STACK, 0, MAP_32BIT);
+	if (!w->stack)
 		return -ENOMEM;
-	/* Touched: the walk faults nothing in. Its end is not there. */
-	if (clear_user((void __user *)w->stack, STACK) ||
-	    vm_munmap(w->stack + STACK, PAGE_SIZE))
-		return -EFAULT;
 	w->regs.cs = __USER32_CS;
 	w->regs.ip = CODE;
 	w->regs.sp = w->stack;
@@ -56,24 +49,16 @@ static void go(struct forged *w, u16 max)
 {
 	unsigned long flags;
 
-	w->frames[max] = 0xfeedface;
+	w->frames[max] = FORGED_END;
 	w->reason = 0xff;
 	local_irq_save(flags);
 	w->n = kst_stack_user32(&w->regs, w->frames, max, &w->reason);
 	local_irq_restore(flags);
 }
 
-/* The bound held and every frame is a user address. */
 static bool sane(const struct forged *w, u16 max)
 {
-	u16 i;
-
-	if (w->n > max || w->frames[max] != 0xfeedface || w->reason == 0xff)
-		return false;
-	for (i = 0; i < w->n; i++)
-		if (w->frames[i] & KSTRATA_FRAME_KIND)
-			return false;
-	return true;
+	return forged_sane(w->frames, w->n, max, w->reason);
 }
 
 static void put32(struct forged *w, unsigned long at, u32 next, u32 ret)
@@ -198,17 +183,17 @@ static void walk_interrupted(struct interrupted *in)
 	if (!regs || user_mode(regs))
 		return;
 	in->kernel++;
-	w->frames[KSTRATA_KERNEL_DEPTH_MAX] = 0xfeedface;
+	w->frames[KSTRATA_KERNEL_DEPTH_MAX] = FORGED_END;
 	w->n = kst_stack_kernel(regs, w->frames, KSTRATA_KERNEL_DEPTH_MAX,
 				&w->reason);
 	in->deepest = max_t(unsigned int, in->deepest, w->n);
 	in->bad += w->n < 1 || w->n > KSTRATA_KERNEL_DEPTH_MAX ||
 		   w->frames[0] != instruction_pointer(regs) ||
-		   w->frames[KSTRATA_KERNEL_DEPTH_MAX] != 0xfeedface;
+		   w->frames[KSTRATA_KERNEL_DEPTH_MAX] != FORGED_END;
 	for (max = 1; max < ARRAY_SIZE(few); max++) {
-		few[max] = 0xfeedface;
+		few[max] = FORGED_END;
 		n = kst_stack_kernel(regs, few, max, &reason);
-		in->bad += n != min(max, w->n) || few[max] != 0xfeedface ||
+		in->bad += n != min(max, w->n) || few[max] != FORGED_END ||
 			   memcmp(few, w->frames, n * sizeof(*few)) ||
 			   (n < w->n && reason != KSTRATA_REASON_DEPTH);
 	}

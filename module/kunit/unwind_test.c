@@ -6,11 +6,10 @@
  */
 #include "../unwind.c"
 
-#include <linux/mm.h>
-#include <linux/mman.h>
 
 #include <kstrata/period.h>
 
+#include "forged.h"
 #include "suites.h"
 #include "unwind_cases.h"
 
@@ -195,15 +194,9 @@ static int unwind_setup(struct kunit *test)
 	if (!w->rows)
 		return -ENOMEM;
 	make_rows(w);
-	w->stack = kunit_vm_mmap(test, NULL, 0, STACK + 2 * PAGE_SIZE,
-				 PROT_READ | PROT_WRITE,
-				 MAP_ANONYMOUS | MAP_PRIVATE, 0);
-	if (!w->stack || IS_ERR_VALUE(w->stack))
+	w->stack = forged_stack(test, STACK, PAGE_SIZE, 0);
+	if (!w->stack)
 		return -ENOMEM;
-	/* Touched but for the last page: the walk faults nothing in. */
-	if (clear_user((void __user *)w->stack, STACK) ||
-	    vm_munmap(w->stack + STACK + PAGE_SIZE, PAGE_SIZE))
-		return -EFAULT;
 	w->regs.cs = __USER_CS;
 	w->regs.ip = CODE;
 	w->regs.sp = w->stack;
@@ -215,7 +208,7 @@ static void walk(struct forged *w, struct kst_objects *o, u16 max)
 {
 	unsigned long flags;
 
-	w->frames[max] = 0xfeedface;
+	w->frames[max] = FORGED_END;
 	w->rec = (struct kstrata_sample){ .user_reason = 0xff };
 	local_irq_save(flags);
 	kst_unwind_user(&w->regs, o, &w->cache, &w->p, &w->rec, w->frames, max);
@@ -236,17 +229,9 @@ static void look(struct forged *w)
 	walk(w, (struct kst_objects *)w, DEPTH);
 }
 
-/* The bound held and every frame is a user address. */
 static bool sane(const struct forged *w, u16 max)
 {
-	u16 i;
-
-	if (w->n > max || w->frames[max] != 0xfeedface || w->reason == 0xff)
-		return false;
-	for (i = 0; i < w->n; i++)
-		if (w->frames[i] & KSTRATA_FRAME_KIND)
-			return false;
-	return true;
+	return forged_sane(w->frames, w->n, max, w->reason);
 }
 
 static void word(struct forged *w, unsigned long at, unsigned long value)
@@ -436,7 +421,7 @@ static void unwind_rows(struct kunit *test)
 		EXPECT_WALK(w, max, max == nr - 10 ? KSTRATA_REASON_COMPLETE :
 						     KSTRATA_REASON_DEPTH,
 			    KSTRATA_WALK_ROWS);
-		KUNIT_EXPECT_EQ(test, w->frames[max], 0xfeedface);
+		KUNIT_EXPECT_EQ(test, w->frames[max], FORGED_END);
 	}
 }
 
@@ -723,7 +708,7 @@ static void unwind_random(struct kunit *test)
 			     kst_random(&random) % (NR_RULES * 0x100);
 		walk(w, (struct kst_objects *)w, max);
 		KUNIT_ASSERT_TRUE(test, w->n >= 1 && w->n <= max &&
-				  w->frames[max] == 0xfeedface &&
+				  w->frames[max] == FORGED_END &&
 				  w->reason != 0xff);
 		KUNIT_ASSERT_EQ(test, w->locked, 0u);
 	}

@@ -8,6 +8,8 @@
 
 #include "scratch.h"
 
+#include "collect/device.h"
+
 #include <kstrata.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
@@ -44,6 +46,27 @@ static struct fake_device {
 	uint32_t rows_order[FAKE_OBJECTS]; /* objects, as they got rows */
 	unsigned int nr_rows;
 } fake;
+
+/* A session of one CPU, of a module of minor 1. 0, or -1. */
+static maybe_unused int fake_open(struct device **out)
+{
+	struct device_options options = { .hz = 99, .ring_bytes = 1 << 14 };
+	char path[] = "/tmp/fakedevice.XXXXXX";
+	int fd = mkstemp(path), r;
+
+	memset(&fake, 0, sizeof(fake));
+	fake.minor = 1;
+	fake.cpus = 1;
+	options.path = path;
+	if (fd < 0)
+		return -1;
+	r = ftruncate(fd, 1 << 20);
+	if (r >= 0)
+		r = device_open(out, &options);
+	close(fd);
+	unlink(path);
+	return r < 0 ? -1 : 0;
+}
 
 static maybe_unused struct fake_object *fake_object(uint32_t id)
 {

@@ -19,21 +19,10 @@ static char exe[PATH_MAX];
 
 static int setup_fake(void **state)
 {
-	struct device_options options = { .hz = 99, .ring_bytes = 1 << 14 };
-	char path[] = "/tmp/test_paths.XXXXXX";
-	int fd = mkstemp(path);
-
 	(void)state;
-	memset(&fake, 0, sizeof(fake));
-	fake.minor = 1;
-	fake.cpus = 1;
-	options.path = path;
-	if (fd < 0 || ftruncate(fd, 1 << 20) < 0 ||
-	    readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0 ||
-	    device_open(&device, &options) < 0)
+	if (readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0 ||
+	    fake_open(&device) < 0)
 		return -1;
-	close(fd);
-	unlink(path);
 	return 0;
 }
 
